@@ -1,0 +1,190 @@
+package route
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func mustTable(t interface {
+	Helper()
+	Fatal(...any)
+}, weights ...float64) *Table {
+	t.Helper()
+	table, err := NewTable(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// worstDrift is the largest distance, over all prefixes of n picks, between an
+// analyzer's count and its share.
+func worstDrift(table *Table, n int) float64 {
+	counts := make([]int, table.Len())
+	worst := 0.0
+	for k := range n {
+		counts[table.Pick(Point(uint64(k)))]++
+		for i, c := range counts {
+			worst = max(worst, math.Abs(float64(c)-table.Weight(i)*float64(k+1)))
+		}
+	}
+	return worst
+}
+
+func TestSplitIsExactAtEveryPrefix(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		weights []float64
+		limit   float64
+	}{
+		{"the four of the demo", []float64{40, 30, 20, 10}, 6},
+		{"reversed", []float64{10, 20, 30, 40}, 6},
+		{"equal", []float64{1, 1, 1, 1}, 6},
+		{"one down", []float64{40, 0, 20, 10}, 6},
+		{"two", []float64{2, 1}, 6},
+		{"one", []float64{7}, 1e-9},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := worstDrift(mustTable(t, tc.weights...), 200_000); got > tc.limit {
+				t.Errorf("an analyzer was %.2f packets off its weight, limit %v", got, tc.limit)
+			} else {
+				t.Logf("worst distance over 200,000 prefixes: %.2f packets", got)
+			}
+		})
+	}
+}
+
+// An analyzer's points are a union of at most as many intervals as there are
+// columns, plus its own; each interval adds at most a few packets of drift.
+func driftLimit(targets int) float64 { return 6 + 2*float64(targets) }
+
+func TestSplitOfRandomWeights(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		weights := drawWeights(rt)
+		table := mustTable(rt, weights...)
+		if got := worstDrift(table, 5_000); got > driftLimit(len(weights)) {
+			rt.Fatalf("weights %v: %.2f packets off, limit %.0f", weights, got, driftLimit(len(weights)))
+		}
+	})
+}
+
+func drawWeights(rt *rapid.T) []float64 {
+	weights := rapid.SliceOfN(rapid.OneOf(
+		rapid.Just(0.0), rapid.Float64Range(0, 100), rapid.Map(rapid.IntRange(0, 50), func(n int) float64 { return float64(n) }),
+	), 1, 32).Draw(rt, "weights")
+	weights[rapid.IntRange(0, len(weights)-1).Draw(rt, "positive")] = 1
+	return weights
+}
+
+func TestZeroWeightIsNeverPicked(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		weights := drawWeights(rt)
+		table := mustTable(rt, weights...)
+		points := rapid.SliceOfN(rapid.Uint64(), 50, 50).Draw(rt, "points")
+		// The edges of every column are where a rounding error would show.
+		for i := range weights {
+			edge := uint64(math.MaxUint64) / uint64(len(weights)) * uint64(i)
+			points = append(points, edge-1, edge, edge+1, edge+2)
+		}
+		for _, u := range points {
+			if i := table.Pick(u); weights[i] == 0 {
+				rt.Fatalf("weights %v: point %#x picked %d, which has weight 0", weights, u, i)
+			}
+		}
+		if i := table.Rendezvous(rapid.SliceOf(rapid.Byte()).Draw(rt, "key")); weights[i] == 0 {
+			rt.Fatalf("weights %v: rendezvous picked %d, which has weight 0", weights, i)
+		}
+	})
+}
+
+// The area that the columns give each target is its weight, to the last unit.
+func TestColumnsHoldTheWeights(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		weights := drawWeights(rt)
+		table := mustTable(rt, weights...)
+		area := make([]float64, len(weights))
+		for _, c := range table.columns {
+			p := float64(c.threshold) / 0x1p64
+			area[c.stay] += p / float64(len(weights))
+			area[c.alias] += (1 - p) / float64(len(weights))
+		}
+		for i := range area {
+			if math.Abs(area[i]-table.Weight(i)) > 1e-12 {
+				rt.Fatalf("weights %v: target %d has area %v, want %v", weights, i, area[i], table.Weight(i))
+			}
+		}
+	})
+}
+
+func TestThirtyTwoAndTheLimit(t *testing.T) {
+	weights := make([]float64, 32)
+	for i := range weights {
+		weights[i] = float64(i + 1)
+	}
+	if got := worstDrift(mustTable(t, weights...), 200_000); got > 10 {
+		t.Errorf("32 analyzers: %.2f packets off", got)
+	}
+	if _, err := NewTable(make([]float64, MaxTargets)); err != nil {
+		t.Errorf("%d weights: %v", MaxTargets, err)
+	}
+	var bad *WeightError
+	if _, err := NewTable(make([]float64, MaxTargets+1)); !errors.As(err, &bad) || bad.Index != -1 {
+		t.Errorf("%d weights: %v", MaxTargets+1, err)
+	}
+}
+
+func TestUnusableWeights(t *testing.T) {
+	for _, w := range []float64{-1, math.NaN(), math.Inf(1), math.Inf(-1)} {
+		var bad *WeightError
+		if _, err := NewTable([]float64{1, w}); !errors.As(err, &bad) || bad.Index != 1 {
+			t.Errorf("weight %v: %v", w, err)
+		}
+	}
+	for _, weights := range [][]float64{nil, {0}, {0, 0, 0}} {
+		table := mustTable(t, weights...)
+		if !table.Empty() || table.Len() != len(weights) || table.Pick(42) != -1 || table.Rendezvous([]byte("a")) != -1 {
+			t.Errorf("weights %v: want an empty table", weights)
+		}
+	}
+}
+
+func TestExtremeWeights(t *testing.T) {
+	huge := mustTable(t, math.MaxFloat64, math.MaxFloat64, 0, math.SmallestNonzeroFloat64)
+	if got := worstDrift(huge, 10_000); got > 6 {
+		t.Errorf("%.2f packets off", got)
+	}
+	tiny := mustTable(t, math.SmallestNonzeroFloat64, math.SmallestNonzeroFloat64)
+	if got := worstDrift(tiny, 10_000); got > 6 {
+		t.Errorf("%.2f packets off", got)
+	}
+	if i := tiny.Rendezvous([]byte("key")); i < 0 {
+		t.Error("tiny weights were picked by nobody")
+	}
+}
+
+func TestPicksDoNotAllocate(t *testing.T) {
+	table := mustTable(t, 40, 30, 20, 10)
+	var seq Sequence
+	key := []byte("agent-17")
+	if n := testing.AllocsPerRun(1000, func() {
+		first := seq.Reserve(4)
+		for k := first; k < first+4; k++ {
+			table.Pick(Point(k))
+		}
+		table.Rendezvous(key)
+	}); n != 0 {
+		t.Errorf("%v allocations per turn", n)
+	}
+}
+
+func BenchmarkPick(b *testing.B) {
+	table := mustTable(b, 40, 30, 20, 10)
+	sum := 0
+	for k := 0; b.Loop(); k++ {
+		sum += table.Pick(Point(uint64(k)))
+	}
+	_ = sum
+}
