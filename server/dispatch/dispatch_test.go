@@ -1,0 +1,218 @@
+package dispatch
+
+import (
+	"testing"
+	"time"
+
+	"sluice/protocol"
+)
+
+// TestSplitIsExact: over a million first dispatches each analyzer is within 10
+// of its weight, nothing spills and nothing is unaccounted.
+func TestSplitIsExact(t *testing.T) {
+	w := newWorld(t, Defaults(), 40, 30, 20, 10)
+	for i := range w.sinks {
+		w.up(i)
+	}
+	total := 1_000_000
+	if testing.Short() || raceEnabled {
+		total = 100_000
+	}
+	for sent := 0; sent < total; sent += 1000 {
+		w.send("a", 1000, 10)
+		for i := range w.sinks {
+			w.ack(i, 1<<20)
+			w.sinks[i].received = w.sinks[i].received[:0]
+		}
+	}
+	n := w.check()
+	if n.Delivered != uint64(total) || n.Spilled != 0 {
+		t.Fatalf("delivered %d of %d, spilled %d", n.Delivered, total, n.Spilled)
+	}
+	for i, weight := range w.weights {
+		want := float64(total) * weight / 100
+		if off := float64(n.Analyzers[i].Delivered) - want; off > 10 || off < -10 {
+			t.Errorf("analyzer %d was given %d, its weight says %.0f", i, n.Analyzers[i].Delivered, want)
+		}
+	}
+}
+
+// TestSlowAnalyzerDoesNotStallTheOthers is C4's principle: of four analyzers
+// one acknowledges a hundred times slower. What the sessions get through must
+// be at least 90 % of what the other three can take.
+func TestSlowAnalyzerDoesNotStallTheOthers(t *testing.T) {
+	w := newWorld(t, Defaults(), 25, 25, 25, 25)
+	for i := range w.sinks {
+		w.up(i)
+	}
+	const (
+		step      = 5 * time.Millisecond
+		perStep   = 200 // frames that a fast analyzer acknowledges in a step
+		warm, run = 400, 2000
+	)
+	var before uint64
+	for i := range warm + run {
+		if i == warm {
+			before = w.check().Delivered
+		}
+		for _, name := range []string{"a", "b", "c", "d"} {
+			a := w.agent(name)
+			room := int(max(a.frames, protocol.FirstCreditFrames)) - int(a.sent)
+			if room > 0 {
+				w.send(name, min(room, 2*perStep), 10)
+			}
+		}
+		for k := range w.sinks {
+			n := perStep
+			if k == 0 {
+				if n = 0; i%100 == 0 {
+					n = perStep
+				}
+			}
+			w.ack(k, n)
+			w.sinks[k].received = w.sinks[k].received[:0]
+		}
+		w.now += step
+		if i%4 == 0 {
+			w.turn(func(c *Core) { c.Tick() })
+		}
+	}
+	n := w.check()
+	got, able := n.Delivered-before, uint64(3*perStep*run)
+	t.Logf("delivered %d, the fast three can take %d (%.1f %%), spilled %d", got, able, 100*float64(got)/float64(able), n.Spilled)
+	if float64(got) < 0.9*float64(able) {
+		t.Errorf("delivered %d, want at least 90 %% of %d", got, able)
+	}
+}
+
+// TestNoAllocations: a packet's whole way through the core costs none.
+func TestNoAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	cfg := Defaults()
+	shared := NewShared(cfg, 4)
+	w := newWorld(t, cfg, 40, 30, 20, 10)
+	w.core, w.shared = New(cfg, shared, 4), shared
+	for i := range w.sinks {
+		w.up(i)
+	}
+	s := w.core.Open(nil)
+	var turn []byte
+	for i := range 1000 {
+		turn = append(turn, packet("a", uint64(i), 100)...)
+	}
+	var links []*Link
+	var sessions []*Session
+	var acked [4]uint64
+	var ack []byte
+	allocs := testing.AllocsPerRun(100, func() {
+		w.now += time.Millisecond
+		w.core.BeginTurn(w.now)
+		w.core.Receive(s, turn)
+		links = w.core.TakeDirtyLinks(links[:0])
+		for _, l := range links {
+			for len(w.core.NextWrite(l)) > 0 {
+			}
+		}
+		for i, l := range w.core.Links() {
+			acked[i] += uint64(l.handed)
+			ack = protocol.AppendAck(ack[:0], acked[i], acked[i]+32768, 1<<40)
+			w.core.ReceiveLink(l, ack)
+		}
+		sessions = w.core.TakeDirtySessions(sessions[:0])
+		for _, s := range sessions {
+			w.core.NextAnswers(s)
+		}
+		links = w.core.TakeDirtyLinks(links[:0])
+	})
+	if allocs > 0 {
+		t.Errorf("%.1f allocations for a turn of 1,000 packets", allocs)
+	}
+	if n := w.check(); n.Delivered < 90_000 {
+		t.Fatalf("only %d delivered: the test did not do what it says", n.Delivered)
+	}
+}
+
+// TestBadLengthCostsNoMemory is A3 in the core: 1,000 sessions that declare
+// what cannot be leave nothing behind.
+func TestBadLengthCostsNoMemory(t *testing.T) {
+	for _, length := range [][]byte{{0, 0, 0, 0}, {0, 0x10, 0, 1}, {0x7f, 0xff, 0xff, 0xff}, {0xff, 0xff, 0xff, 0xff}} {
+		w := newWorld(t, Defaults(), 1)
+		for range 1000 {
+			a := &fakeAgent{name: "bad", sent: 1, nacked: map[uint64]protocol.NackCode{}}
+			w.turn(func(c *Core) { a.session = c.Open(a); c.Receive(a.session, length) })
+			if !a.closed || a.nacked[1] != protocol.NackTooLarge {
+				t.Fatalf("length %x: closed %v, answers %v", length, a.closed, a.lines)
+			}
+		}
+		if used := w.shared.BytesInUse(); used != 0 {
+			t.Errorf("length %x: %d bytes are still charged", length, used)
+		}
+		if len(w.core.sessions) != 1 {
+			t.Errorf("length %x: %d slots for connections that came one after the other", length, len(w.core.sessions))
+		}
+	}
+}
+
+// TestDeclaredLengthIsNotBelieved: a session that declares a large frame and
+// sends a little of it is charged for the little.
+func TestDeclaredLengthIsNotBelieved(t *testing.T) {
+	w := newWorld(t, Defaults(), 1)
+	a := w.agent("a")
+	w.turn(func(c *Core) { c.Receive(a.session, []byte{0, 0x10, 0, 0, 0x83, 0xa9}) })
+	if used := w.shared.BytesInUse(); used > 4096 {
+		t.Errorf("%d bytes charged for 6 received", used)
+	}
+	w.turn(func(c *Core) { c.SessionLost(a.session) })
+	if used := w.shared.BytesInUse(); used > 4096 {
+		t.Errorf("%d bytes charged after the session is gone", used)
+	}
+}
+
+// TestOutOfBudget: without memory a frame is refused from its header, its body
+// is discarded as it arrives, and the next one is found again.
+func TestOutOfBudget(t *testing.T) {
+	cfg := Defaults()
+	cfg.ByteBudget = 8 << 10
+	w := newWorld(t, cfg, 1)
+	a := w.agent("a")
+	big := packet("a", 1, 500_000)
+	a.sent = 1
+	for at := 0; at < len(big); at += 10_000 {
+		w.turn(func(c *Core) { c.Receive(a.session, big[at:min(at+10_000, len(big))]) })
+		w.check()
+	}
+	if a.nacked[1] != protocol.NackBusy || a.closed {
+		t.Fatalf("answers %v, closed %v", a.lines, a.closed)
+	}
+	w.turn(func(c *Core) { c.Receive(a.session, protocol.AppendPing(nil, 7)) })
+	if last := a.lines[len(a.lines)-1]; last != "PONG 07" {
+		t.Errorf("after the refused body the stream is lost: %v", a.lines)
+	}
+}
+
+// TestAffinity: with --route agent all packets of an agent reach one analyzer.
+func TestAffinity(t *testing.T) {
+	cfg := Defaults()
+	cfg.Route = RouteAgent
+	w := newWorld(t, cfg, 40, 30, 20, 10)
+	for i := range w.sinks {
+		w.up(i)
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		used := 0
+		w.send(name, 50, 10)
+		for _, s := range w.sinks {
+			if len(s.received) == 50 {
+				used++
+			} else if len(s.received) != 0 {
+				t.Errorf("agent %s: %d of its packets at one analyzer", name, len(s.received))
+			}
+			s.received = nil
+		}
+		if used != 1 {
+			t.Errorf("agent %s reached %d analyzers", name, used)
+		}
+	}
+}

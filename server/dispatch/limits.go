@@ -1,0 +1,97 @@
+package dispatch
+
+import "time"
+
+// Config holds the limits and times that a Core obeys. Every field has its
+// unit in its name or type; Defaults documents the values and why.
+// Immutable.
+type Config struct {
+	MaxFrame int // bytes of body that a data frame may have
+
+	SessionWindowFrames int // unsettled data frames that a session may have
+	SessionWindowBytes  int // unsettled bytes, headers included
+
+	LinkWindowFrames int // frames that one link's stage may hold, written or not
+	LinkWindowBytes  int // bytes that one link's stage may hold
+	HandOverMin      int // frames that a link may always have written and unacknowledged
+	HandOverFactor   int // written and unacknowledged: this many times what was acknowledged in HandOverSpan
+	HandOverSpan     time.Duration
+	ProbationFrames  int // first window of a link whose analyzer was given up before
+
+	MaxQueueFrames int   // frames waiting without a link, over all loops
+	ByteBudget     int64 // bytes of chunks and partial frames, over all loops
+
+	MaxRetries   int           // hand-overs after the first failed one
+	RetryDelay   time.Duration // before the second further hand-over, doubling, with jitter
+	QueueTimeout time.Duration // longest wait in the queue of a frame whose sender can resend it
+
+	PingAfter   time.Duration // frames in flight and no byte for this long: PING
+	Silence     time.Duration // frames in flight (or a PING) and no byte for this long: given up
+	AckTimeout  time.Duration // bytes but no ACK progress for this long: given up
+	HealthCheck time.Duration // PING interval without traffic
+	Handshake   time.Duration // longest wait for an analyzer's WELCOME
+	SpillAfter  time.Duration // age of the oldest unacknowledged frame that makes a link stale
+	BusyRetry   time.Duration // retry_after that a busy answer carries
+
+	Strict bool  // a frame waits for the analyzer that was picked for it
+	Route  Route // what the pick depends on
+	Name   string
+}
+
+// Route says what an analyzer is picked by.
+type Route uint8
+
+// The routes: the exact weighted sequence, or rendezvous hashing of a key.
+const (
+	RouteWeighted Route = iota
+	RouteAgent
+	RoutePacket
+)
+
+const (
+	// chunkBytes is the size of a standard chunk: what one turn reads at most,
+	// so that a turn's frames for one link lie in one or two pieces.
+	chunkBytes = 256 << 10
+	// writeBytes bounds one write to a link: more would only lie in the
+	// event loop's own buffer, out of our reach.
+	writeBytes = 256 << 10
+	// answerBytes bounds the NACKs that wait for a sender which does not read.
+	answerBytes = 64 << 10
+	// spareChunks is how many free chunks a core keeps: 8 MiB.
+	spareChunks = 32
+	// sparePartials is how many empty partial-frame buffers a core keeps.
+	sparePartials = 32
+	// sparePartialBytes is the largest of them worth keeping.
+	sparePartialBytes = 64 << 10
+	// maxRetryDelay ends the doubling of RetryDelay for frames that we own.
+	maxRetryDelay = 30 * time.Second
+)
+
+// Defaults returns the documented limits. The memory that they imply is the
+// byte budget plus 32 bytes for each frame held.
+func Defaults() Config {
+	return Config{
+		MaxFrame:            1 << 20,
+		SessionWindowFrames: 4096,
+		SessionWindowBytes:  4 << 20,
+		LinkWindowFrames:    32768,
+		LinkWindowBytes:     8 << 20,
+		HandOverMin:         256,
+		HandOverFactor:      2,
+		HandOverSpan:        10 * time.Millisecond,
+		ProbationFrames:     64,
+		MaxQueueFrames:      5000,
+		ByteBudget:          256 << 20,
+		MaxRetries:          2,
+		RetryDelay:          500 * time.Millisecond,
+		QueueTimeout:        60 * time.Second,
+		PingAfter:           250 * time.Millisecond,
+		Silence:             time.Second,
+		AckTimeout:          10 * time.Second,
+		HealthCheck:         5 * time.Second,
+		Handshake:           5 * time.Second,
+		SpillAfter:          200 * time.Millisecond,
+		BusyRetry:           100 * time.Millisecond,
+		Name:                "sluice",
+	}
+}

@@ -1,0 +1,143 @@
+package dispatch
+
+import (
+	"sluice/protocol"
+	"sluice/server/route"
+)
+
+// Submit dispatches a frame of an observed session, which has passed the
+// scan (messages is what it counted). It returns the frame's number, and
+// false if it was refused as busy or draining, without a word to the observer.
+// frame, header included, is borrowed.
+func (c *Core) Submit(s *Session, frame []byte, messages int) (number uint64, code protocol.NackCode) {
+	s.number++
+	c.count.Received++
+	c.count.ReceivedBytes += uint64(len(frame))
+	c.count.ReceivedMessages += uint64(messages)
+	switch {
+	case c.draining:
+		code = protocol.NackDraining
+	case c.cfg.Route != RouteWeighted && c.inspect.Scan(frame[protocol.HeaderSize:], &c.scanned) != nil:
+		code = protocol.NackInvalid
+	default:
+		if c.expect(1); c.tryPlace(s, s.number, frame) {
+			return s.number, 0
+		}
+		code = protocol.NackBusy
+	}
+	c.count.reject(code)
+	return s.number, code
+}
+
+// tryPlace admits a scanned frame: to the stage of the picked link, of
+// another one, or to the queue. False means that nothing changed: busy.
+func (c *Core) tryPlace(s *Session, number uint64, frame []byte) bool {
+	e := entry{number: number, session: s.slot}
+	if c.table.Empty() {
+		return c.tryQueue(&c.queue, s, frame, e)
+	}
+	l := c.pick(&e)
+	if c.room(l, len(frame)) {
+		return c.admit(l, s, frame, e)
+	}
+	if c.cfg.Strict || c.cfg.Route != RouteWeighted {
+		return c.tryQueue(&l.waiting, s, frame, e)
+	}
+	if other := c.anyRoom(len(frame)); other != nil {
+		if !c.admit(other, s, frame, e) {
+			return false
+		}
+		c.count.Spilled++
+		return true
+	}
+	return c.tryQueue(&c.queue, s, frame, e)
+}
+
+func (c *Core) admit(l *Link, s *Session, frame []byte, e entry) bool {
+	if !l.stage.tryAppend(&c.chunks, frame, e) {
+		return false
+	}
+	l.live++
+	s.unsettled++
+	c.count.Analyzers[l.index].Dispatched++
+	if !l.dirty {
+		l.dirty = true
+		c.dirtyLinks = append(c.dirtyLinks, l)
+	}
+	return true
+}
+
+// pick chooses the link of a first dispatch; the frame was just scanned.
+func (c *Core) pick(e *entry) *Link {
+	e.flags |= entryPicked
+	i := 0
+	if c.cfg.Route == RouteWeighted {
+		i = c.pickNext()
+	} else {
+		i = c.table.Rendezvous(c.key())
+	}
+	c.count.Analyzers[i].Picked++
+	return c.links[i]
+}
+
+// expect says how many frames this turn is about to pick for, so that their
+// numbers of the shared sequence are reserved with one atomic addition. Numbers
+// left over (of frames that were invalid) are used by the next turn: none is
+// skipped for long.
+func (c *Core) expect(n uint64) { c.expected = n }
+
+// pickNext takes the next number of the shared sequence.
+func (c *Core) pickNext() int {
+	if c.reservedLeft == 0 {
+		c.reservedLeft = max(c.expected, 1)
+		c.reservedNext = c.shared.Sequence.Reserve(c.reservedLeft)
+	}
+	k := c.reservedNext
+	c.reservedNext++
+	c.reservedLeft--
+	if c.expected > 0 {
+		c.expected--
+	}
+	return c.table.Pick(route.Point(k))
+}
+
+// key is what the scanned frame is routed by.
+func (c *Core) key() []byte {
+	if c.cfg.Route == RouteAgent {
+		return c.scanned.AgentID
+	}
+	return c.scanned.PacketID
+}
+
+// anyRoom picks a link that has room, by weight while that finds one soon.
+// It draws from this core's own sequence, so that spills and redispatches do
+// not disturb the split of first dispatches.
+func (c *Core) anyRoom(size int) *Link {
+	for range 8 {
+		l := c.links[c.table.Pick(route.Point(c.again))]
+		c.again++
+		if c.room(l, size) {
+			return l
+		}
+	}
+	var best *Link
+	for i, l := range c.links {
+		if c.table.Weight(i) > 0 && c.room(l, size) && (best == nil || l.live < best.live) {
+			best = l
+		}
+	}
+	return best
+}
+
+// tryQueue admits a frame that no link can take now. False when the queue or
+// the budget is full.
+func (c *Core) tryQueue(q *ring, s *Session, frame []byte, e entry) bool {
+	if c.shared.queued.Add(1) > int64(c.cfg.MaxQueueFrames) || !c.hold.tryCopy(&c.chunks, frame, &e) {
+		c.shared.queued.Add(-1)
+		return false
+	}
+	e.at = c.ms()
+	q.pushBack(e)
+	s.unsettled++
+	return true
+}

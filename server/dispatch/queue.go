@@ -1,0 +1,239 @@
+package dispatch
+
+import (
+	"time"
+
+	"sluice/protocol"
+)
+
+// reclaim takes the entries of a link's stage from index from on: written
+// ones are failed hand-overs and are tried again or refused, unwritten ones
+// join the head of the queue as they are. The bytes stay where they lie.
+// It returns how many unwritten frames moved.
+func (c *Core) reclaim(l *Link, from int) (moved int) {
+	for i := l.stage.n - 1; i >= from; i-- { // backwards, so that the queue keeps their order
+		e := *l.stage.at(i)
+		if e.flags&entrySettled != 0 {
+			continue
+		}
+		l.live--
+		l.stage.bytes -= int(e.size)
+		if i < l.handed {
+			c.failed(l, e)
+			continue
+		}
+		c.requeue(e)
+		moved++
+	}
+	l.stage.dropBack(l.stage.n - from)
+	l.handed = min(l.handed, from)
+	for l.waiting.n > 0 && l.state != linkReady {
+		c.queue.pushBack(*l.waiting.at(0))
+		l.waiting.dropFront(1)
+	}
+	return moved
+}
+
+// failed counts a failed hand-over of an entry that has left its link's stage:
+// the first time it is tried again at once, then after a delay, in the end
+// the sender hears that nobody took it.
+func (c *Core) failed(l *Link, e entry) {
+	c.count.Analyzers[l.index].Redispatched++
+	if e.attempts < 255 {
+		e.attempts++
+	}
+	s := c.sessions[e.session]
+	if int(e.attempts) > c.cfg.MaxRetries && !s.owned {
+		c.refused(&e, protocol.NackUnavailable, c.cfg.RetryDelay, "no analyzer acknowledged it within the retry limit")
+		return
+	}
+	if e.attempts == 1 {
+		c.requeue(e)
+		return
+	}
+	delay := c.retryDelay(&e)
+	e.at = uint32((c.now + delay) / time.Millisecond)
+	if c.delayed.n == 0 || c.now+delay < c.nextDue {
+		c.nextDue = c.now + delay
+	}
+	c.shared.queued.Add(1)
+	c.delayed.pushBack(e)
+}
+
+// retryDelay doubles with each attempt after the second; the jitter of a
+// quarter either way comes from the frame's number, so that a run replays.
+func (c *Core) retryDelay(e *entry) time.Duration {
+	delay := c.cfg.RetryDelay
+	for i := uint8(2); i < e.attempts && delay < maxRetryDelay; i++ {
+		delay *= 2
+	}
+	jitter := (e.number*0x9E3779B97F4A7C15 + uint64(e.attempts)) >> 48 & 0xff
+	return delay*3/4 + delay*time.Duration(jitter)/512
+}
+
+// requeue puts an admitted entry at the head of the queue. It is never
+// refused: it was admitted before.
+func (c *Core) requeue(e entry) {
+	e.at = c.ms()
+	c.shared.queued.Add(1)
+	c.queue.pushFront(e)
+}
+
+// drainQueue hands waiting frames to links with room, from the head.
+func (c *Core) drainQueue() {
+	if c.table.Empty() {
+		return
+	}
+	for c.queue.n > 0 {
+		e := c.queue.at(0)
+		l, room := c.linkFor(e)
+		switch {
+		case room:
+			if !c.handTo(l, e) {
+				return
+			}
+		case l == nil:
+			return
+		default:
+			l.waiting.pushBack(*e)
+		}
+		c.queue.dropFront(1)
+	}
+}
+
+// linkFor chooses the link of a waiting entry. Nil: none has room. A link
+// without room: the entry waits for that one.
+func (c *Core) linkFor(e *entry) (l *Link, room bool) {
+	size := int(e.size)
+	if c.cfg.Route == RouteWeighted && !c.cfg.Strict {
+		if e.flags&entryPicked == 0 {
+			if l = c.pick(e); c.room(l, size) {
+				return l, true
+			}
+			c.count.Spilled++
+		}
+		l = c.anyRoom(size)
+		return l, l != nil
+	}
+	switch {
+	case c.cfg.Route != RouteWeighted:
+		// It passed the scan when it was admitted.
+		if c.inspect.Scan(c.chunks.frame(e)[protocol.HeaderSize:], &c.scanned) != nil {
+			return c.anyRoom(size), false
+		}
+		l = c.links[c.table.Rendezvous(c.key())]
+		e.flags |= entryPicked
+	case e.flags&entryPicked == 0:
+		l = c.pick(e)
+	default:
+		if l = c.anyRoom(size); l == nil {
+			return nil, false
+		}
+	}
+	return l, c.room(l, size)
+}
+
+// drainWaiting hands a link the frames that wait for it alone.
+func (c *Core) drainWaiting(l *Link) {
+	for l.waiting.n > 0 && c.room(l, int(l.waiting.at(0).size)) && c.handTo(l, l.waiting.at(0)) {
+		l.waiting.dropFront(1)
+	}
+}
+
+// handTo copies a waiting frame to a link's stage. False when the budget is
+// used up and nothing changed.
+func (c *Core) handTo(l *Link, e *entry) bool {
+	old := e.chunk
+	copied := *e
+	if !l.stage.tryAppend(&c.chunks, c.chunks.frame(e), copied) {
+		return false
+	}
+	c.chunks.release(old)
+	c.shared.queued.Add(-1)
+	l.live++
+	if e.attempts > 0 {
+		c.count.Redispatched++
+	} else {
+		c.count.Analyzers[l.index].Dispatched++
+	}
+	c.touchLink(l)
+	return true
+}
+
+// delivered settles an entry of a link's stage that its analyzer acknowledged.
+func (c *Core) delivered(l *Link, e *entry) {
+	s := c.sessions[e.session]
+	c.settle(s, e.number, int(e.size))
+	s.unsettled--
+	c.chunks.release(e.chunk)
+	if s.observer != nil {
+		s.observer.Delivered(e.number, l.index)
+	}
+	if s.gone {
+		c.retire(s)
+	}
+}
+
+// refused settles an admitted entry that nobody takes. The entry has left its
+// stage; a sender that is gone hears nothing.
+func (c *Core) refused(e *entry, code protocol.NackCode, retry time.Duration, text string) {
+	s := c.sessions[e.session]
+	s.unsettled--
+	c.chunks.release(e.chunk)
+	switch {
+	case s.gone:
+		c.count.Abandoned++
+		c.retire(s)
+	case s.observer != nil:
+		c.count.reject(code)
+		s.observer.Refused(e.number, code)
+	default:
+		c.count.reject(code)
+		c.sayNack(s, e.number, code, retry, text)
+		c.settle(s, e.number, int(e.size))
+	}
+}
+
+// expire refuses what has waited in the queue for longer than QueueTimeout.
+// Frames that the distributor answers for (202) stay until somebody takes them.
+func (c *Core) expire(q *ring) {
+	limit := uint32(c.cfg.QueueTimeout / time.Millisecond)
+	kept := 0
+	for i := 0; i < q.n; i++ {
+		e := q.at(i)
+		if c.ms()-e.at > limit && !c.sessions[e.session].owned {
+			c.shared.queued.Add(-1)
+			c.refused(e, protocol.NackUnavailable, c.cfg.RetryDelay, "no analyzer took it within the queue timeout")
+			continue
+		}
+		if kept != i {
+			*q.at(kept) = *e
+		}
+		kept++
+	}
+	q.dropBack(q.n - kept)
+}
+
+// wakeDelayed moves the entries whose delay is over to the queue.
+func (c *Core) wakeDelayed() {
+	if c.delayed.n == 0 || c.now < c.nextDue {
+		return
+	}
+	now, kept := c.ms(), 0
+	next := time.Duration(1<<63 - 1)
+	for i := 0; i < c.delayed.n; i++ {
+		e := c.delayed.at(i)
+		if int32(now-e.at) >= 0 {
+			e.at = now
+			c.queue.pushBack(*e)
+			continue
+		}
+		next = min(next, c.now+time.Duration(e.at-now)*time.Millisecond)
+		if kept != i {
+			*c.delayed.at(kept) = *e
+		}
+		kept++
+	}
+	c.delayed.dropBack(c.delayed.n - kept)
+	c.nextDue = next
+}

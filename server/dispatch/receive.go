@@ -1,0 +1,273 @@
+package dispatch
+
+import (
+	"sluice/protocol"
+)
+
+// Receive takes what was read from a session's connection: all complete
+// frames are dispatched, the tail of a cut one is kept. data is borrowed.
+func (c *Core) Receive(s *Session, data []byte) {
+	if s.closing || s.gone {
+		return
+	}
+	if s.discard > 0 || len(s.partial) > 0 {
+		if data = c.resume(s, data); s.closing {
+			return
+		}
+	}
+	c.expect(countFrames(data))
+	maxFrame := uint32(c.cfg.MaxFrame)
+	for len(data) >= protocol.HeaderSize {
+		size := protocol.FrameLength(data)
+		if size-1 >= maxFrame { // 0 wraps
+			c.badLength(s)
+			return
+		}
+		end := protocol.HeaderSize + int(size)
+		if len(data) < end {
+			break
+		}
+		c.frame(s, data[:end:end])
+		if s.closing {
+			return
+		}
+		data = data[end:]
+	}
+	if len(data) > 0 {
+		c.keepPartial(s, data)
+	}
+}
+
+// countFrames counts the complete frames of a read, so that the turn can
+// reserve its numbers of the sequence at once.
+func countFrames(data []byte) uint64 {
+	var n uint64
+	for len(data) >= protocol.HeaderSize {
+		size := uint64(protocol.FrameLength(data)) + protocol.HeaderSize
+		if uint64(len(data)) < size {
+			break
+		}
+		data = data[size:]
+		n++
+	}
+	return n
+}
+
+// resume completes the frame that the last read cut, and returns the data
+// behind it.
+func (c *Core) resume(s *Session, data []byte) []byte {
+	if s.discard > 0 {
+		n := min(s.discard, len(data))
+		s.discard -= n
+		return data[n:]
+	}
+	for len(s.partial) < protocol.HeaderSize {
+		if len(data) == 0 {
+			return nil
+		}
+		s.partial = append(s.partial, data[0])
+		data = data[1:]
+	}
+	size := protocol.FrameLength(s.partial)
+	if size-1 >= uint32(c.cfg.MaxFrame) {
+		c.badLength(s)
+		return nil
+	}
+	missing := protocol.HeaderSize + int(size) - len(s.partial)
+	take := min(missing, len(data))
+	if !c.growPartial(s, data[:take]) {
+		c.refuseHeader(s, int(size)+protocol.HeaderSize)
+		s.discard = missing - take
+		return data[take:]
+	}
+	if take == missing {
+		whole := s.partial
+		c.expect(1)
+		c.frame(s, whole)
+		c.dropPartial(s)
+	}
+	return data[take:]
+}
+
+// keepPartial keeps the received part of a cut frame. Its length is judged as
+// soon as it is known; memory grows with what was received, not with it.
+func (c *Core) keepPartial(s *Session, data []byte) {
+	if n := len(c.partials); n > 0 {
+		s.partial = c.partials[n-1]
+		c.partials = c.partials[:n-1]
+		s.charged = int64(cap(s.partial))
+		c.chunks.budget.used.Add(s.charged) // at most sparePartials of these: not worth a refusal
+	}
+	if len(data) >= protocol.HeaderSize {
+		if size := protocol.FrameLength(data); size-1 >= uint32(c.cfg.MaxFrame) {
+			c.badLength(s)
+			return
+		}
+	}
+	if c.growPartial(s, data) {
+		return
+	}
+	if len(data) < protocol.HeaderSize { // too few to refuse by: hold the handful uncharged
+		s.partial = append(s.partial, data...)
+		return
+	}
+	size := int(protocol.FrameLength(data)) + protocol.HeaderSize
+	c.refuseHeader(s, size)
+	s.discard = size - len(data)
+}
+
+// growPartial appends to the cut frame, charging what the buffer grows by.
+// False means that the budget is used up.
+func (c *Core) growPartial(s *Session, data []byte) bool {
+	need := len(s.partial) + len(data)
+	if need > cap(s.partial) {
+		size := max(2*cap(s.partial), need, 1024)
+		grown := int64(size) - s.charged
+		if !c.chunks.budget.tryTake(grown) {
+			return false
+		}
+		s.charged += grown
+		bigger := make([]byte, len(s.partial), size)
+		copy(bigger, s.partial)
+		s.partial = bigger
+	}
+	s.partial = append(s.partial, data...)
+	return true
+}
+
+// dropPartial forgets a cut frame, keeping its buffer for the next one.
+func (c *Core) dropPartial(s *Session) {
+	if s.partial == nil {
+		return
+	}
+	c.chunks.budget.give(s.charged)
+	if s.charged > 0 && cap(s.partial) <= sparePartialBytes && len(c.partials) < sparePartials {
+		c.partials = append(c.partials, s.partial[:0])
+	}
+	s.partial, s.charged = nil, 0
+}
+
+// badLength answers a length that cannot be: the frame will never be accepted,
+// and what follows it cannot be found.
+func (c *Core) badLength(s *Session) {
+	s.number++
+	s.spoke = true
+	c.count.Received++
+	c.nackNow(s, s.number, 0, protocol.NackTooLarge, "length is not 1 to the largest frame")
+	c.hangUp(s, protocol.GoawayProtocol, "frame length is not 1 to the largest frame")
+}
+
+// refuseHeader answers a frame whose body there is no memory for. A body
+// whose first byte is not yet known counts as data: a control frame is small
+// and never comes here, unless memory is gone altogether.
+func (c *Core) refuseHeader(s *Session, size int) {
+	s.number++
+	s.bytes += uint64(size)
+	s.spoke = true
+	c.count.Received++
+	c.count.ReceivedBytes += uint64(size)
+	c.dropPartial(s)
+	c.nackNow(s, s.number, size, protocol.NackBusy, "out of memory budget")
+}
+
+// frame takes one complete frame, header included. Borrowed.
+func (c *Core) frame(s *Session, frame []byte) {
+	body := frame[protocol.HeaderSize:]
+	if protocol.IsControl(body[0]) {
+		c.controlFrame(s, body)
+		return
+	}
+	s.number++
+	s.bytes += uint64(len(frame))
+	s.spoke = true
+	c.count.Received++
+	c.count.ReceivedBytes += uint64(len(frame))
+	if s.number > s.creditFrames || s.bytes > s.creditBytes {
+		if c.pastCredit(s, len(frame)) {
+			return
+		}
+	}
+	if c.draining || s.drained {
+		c.nackNow(s, s.number, len(frame), protocol.NackDraining, "")
+		return
+	}
+	if err := c.inspect.Scan(body, &c.scanned); err != nil {
+		c.nackNow(s, s.number, len(frame), protocol.NackInvalid, err.Error())
+		return
+	}
+	c.count.ReceivedMessages += uint64(c.scanned.Messages)
+	if !c.tryPlace(s, s.number, frame) {
+		c.nackNow(s, s.number, len(frame), protocol.NackBusy, "")
+	}
+}
+
+// pastCredit answers a frame that the sender had no credit for: busy within
+// one more window, the end of the connection beyond. False: it may pass,
+// because a sender with nothing unsettled may always send one frame.
+func (c *Core) pastCredit(s *Session, size int) bool {
+	if s.unsettled == 0 && s.seq.UpTo() == s.number-1 {
+		return false
+	}
+	if s.number > s.creditFrames+uint64(c.cfg.SessionWindowFrames) ||
+		s.bytes > s.creditBytes+uint64(c.cfg.SessionWindowBytes)+uint64(c.cfg.MaxFrame) {
+		c.nackNow(s, s.number, size, protocol.NackBusy, "past the credit")
+		c.hangUp(s, protocol.GoawayOverload, "sent a whole window past the credit")
+		return true
+	}
+	c.nackNow(s, s.number, size, protocol.NackBusy, "past the credit")
+	return true
+}
+
+// nackNow answers a frame that was not admitted.
+func (c *Core) nackNow(s *Session, number uint64, size int, code protocol.NackCode, text string) {
+	c.count.reject(code)
+	retry := c.cfg.BusyRetry
+	if code != protocol.NackBusy {
+		retry = 0
+	}
+	c.sayNack(s, number, code, retry, text)
+	c.settle(s, number, size)
+}
+
+// controlFrame obeys a control frame of an agent.
+func (c *Core) controlFrame(s *Session, body []byte) {
+	if err := protocol.ParseControl(body, &c.control); err != nil {
+		c.hangUp(s, protocol.GoawayProtocol, err.Error())
+		return
+	}
+	switch c.control.Op {
+	case protocol.OpHello:
+		switch {
+		case s.hello || s.spoke:
+			c.hangUp(s, protocol.GoawayProtocol, "HELLO is not the first frame")
+		case c.control.Hello.Version < protocol.Version:
+			c.hangUp(s, protocol.GoawayProtocol, "no common version")
+		default:
+			s.hello = true
+			s.answers = protocol.AppendWelcome(s.answers, c.welcome(s))
+			c.touch(s)
+		}
+	case protocol.OpPing:
+		if len(c.control.Echo) > len(s.pong) {
+			c.hangUp(s, protocol.GoawayProtocol, "PING carries more than 32 bytes")
+			return
+		}
+		s.pongSize = copy(s.pong[:], c.control.Echo)
+		c.touch(s)
+	case protocol.OpWelcome, protocol.OpAck, protocol.OpNack, protocol.OpGoaway:
+		c.hangUp(s, protocol.GoawayProtocol, "frame of a receiver, from a sender")
+	}
+	s.spoke = true
+}
+
+func (c *Core) welcome(s *Session) protocol.Welcome {
+	s.creditFrames, s.creditBytes = c.credit(s)
+	return protocol.Welcome{
+		Version: protocol.Version, Server: c.cfg.Name,
+		Frames: s.creditFrames, Bytes: s.creditBytes, MaxFrame: c.cfg.MaxFrame,
+		Compression: accepted,
+	}
+}
+
+// accepted is every compression that the scan inflates.
+var accepted = []protocol.Compression{protocol.Zstd, protocol.S2, protocol.Gzip}

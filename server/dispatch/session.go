@@ -1,0 +1,235 @@
+package dispatch
+
+import (
+	"time"
+
+	"sluice/protocol"
+)
+
+// Observer hears of every frame of a session that has no wire of its own
+// (HTTP /ingest). It is called by the loop, must not block, and hears of each
+// number exactly once.
+type Observer interface {
+	// Delivered: the analyzer of this index acknowledged frame n.
+	Delivered(n uint64, analyzer int)
+	// Refused: frame n was answered with code after it was admitted.
+	Refused(n uint64, code protocol.NackCode)
+}
+
+// Session is one sender: an agent's connection, or the HTTP side of a loop.
+// It outlives its connection until its last frame is settled, and only then
+// is its slot given to another, so that an answer can never reach a stranger.
+// Owned by one loop.
+type Session struct {
+	// Conn is the loop's own connection; the core never looks at it.
+	Conn any
+
+	slot     uint32
+	observer Observer // nil for a connection
+	owned    bool     // the distributor answers for its frames (202): they are never refused later
+
+	number      uint64 // data frames received
+	bytes       uint64 // of data frames received, headers included
+	unsettled   int    // admitted and not answered
+	settledSize uint64 // bytes of settled frames
+	seq         protocol.AckSequence
+
+	creditFrames, creditBytes uint64 // told to the sender, or the first credit
+	told                      uint64 // n of the last ACK
+
+	partial []byte // the received part of a frame that was cut; nil without one
+	charged int64  // bytes of the budget that partial holds
+	discard int    // body bytes still to come of a frame that was refused by its header
+
+	hello    bool // said HELLO
+	spoke    bool // sent any frame, so that HELLO is out of place
+	gone     bool // the connection is closed
+	closing  bool // last words are said: nothing more is read
+	drained  bool // GOAWAY 0 was said
+	dirty    bool // in the core's list of sessions with something to say
+	pong     [32]byte
+	pongSize int
+	answers  []byte // NACKs and last words that wait for the socket, in order
+	nack     pendingNack
+}
+
+// pendingNack is a run of consecutive frames with one answer, not yet encoded.
+type pendingNack struct {
+	n, count uint64
+	code     protocol.NackCode
+	retry    time.Duration
+	text     string
+}
+
+// Closing says that the connection should be closed once its last words are
+// written: the write side shut, input discarded until the peer's FIN.
+func (s *Session) Closing() bool { return s.closing }
+
+// Unsettled returns how many admitted frames have no answer yet.
+func (s *Session) Unsettled() int { return s.unsettled }
+
+// Hello says whether the sender introduced itself, so that it may be PINGed.
+func (s *Session) Hello() bool { return s.hello }
+
+// Open makes a session for a connection.
+func (c *Core) Open(conn any) *Session {
+	s := &Session{Conn: conn, creditFrames: protocol.FirstCreditFrames, creditBytes: protocol.FirstCreditBytes}
+	c.register(s)
+	c.count.Sessions++
+	if c.draining {
+		c.sayGoaway(s)
+	}
+	return s
+}
+
+// OpenObserved makes a session without a wire, whose frames come by Submit and
+// whose answers go to the observer. The distributor answers for its frames.
+func (c *Core) OpenObserved(o Observer) *Session {
+	s := &Session{observer: o, owned: true}
+	c.register(s)
+	return s
+}
+
+func (c *Core) register(s *Session) {
+	if n := len(c.freeSlots); n > 0 {
+		s.slot = c.freeSlots[n-1]
+		c.freeSlots = c.freeSlots[:n-1]
+		c.sessions[s.slot] = s
+		return
+	}
+	s.slot = uint32(len(c.sessions))
+	c.sessions = append(c.sessions, s)
+}
+
+// SessionLost tells that the connection of a session is closed. Its admitted
+// frames are still delivered; its slot is reused after the last of them.
+func (c *Core) SessionLost(s *Session) {
+	if s.gone {
+		return
+	}
+	s.gone = true
+	s.Conn = nil
+	c.count.Sessions--
+	c.dropPartial(s)
+	s.answers, s.nack = nil, pendingNack{}
+	c.retire(s)
+}
+
+// retire frees the slot of a session that is gone and has nothing open.
+func (c *Core) retire(s *Session) {
+	if s.gone && s.unsettled == 0 && c.sessions[s.slot] == s {
+		c.sessions[s.slot] = nil
+		c.freeSlots = append(c.freeSlots, s.slot)
+	}
+}
+
+// settle records the one answer to an admitted or refused frame of a session.
+func (c *Core) settle(s *Session, number uint64, size int) {
+	if s.observer != nil {
+		return
+	}
+	s.seq.Settle(number)
+	s.settledSize += uint64(size)
+	if !s.dirty && !s.gone {
+		s.dirty = true
+		c.dirtySessions = append(c.dirtySessions, s)
+	}
+}
+
+func (c *Core) touch(s *Session) {
+	if !s.dirty && !s.gone {
+		s.dirty = true
+		c.dirtySessions = append(c.dirtySessions, s)
+	}
+}
+
+// NextAnswers returns what is to be written to the session now: NACKs before
+// the ACK that passes them, a PONG, then one ACK if the settled number moved
+// or the sender needs the credit. The loop calls it only when the socket took
+// everything before. Borrowed until the next call on the core.
+func (c *Core) NextAnswers(s *Session) []byte {
+	s.dirty = false
+	if s.gone {
+		return nil
+	}
+	c.flushNack(s)
+	out := append(c.scratch[:0], s.answers...)
+	s.answers = s.answers[:0]
+	if cap(s.answers) > 4096 {
+		s.answers = nil
+	}
+	if s.pongSize > 0 {
+		out = protocol.AppendPong(out, s.pong[:s.pongSize])
+		s.pongSize = 0
+	}
+	if !s.closing {
+		out = c.appendAck(out, s)
+	}
+	c.scratch = out
+	return out
+}
+
+// appendAck appends the ACK that a session is due, if it is due one.
+func (c *Core) appendAck(out []byte, s *Session) []byte {
+	n := s.seq.UpTo()
+	frames, bytes := c.credit(s)
+	stuck := s.number >= s.creditFrames || s.bytes+uint64(c.cfg.MaxFrame) > s.creditBytes
+	more := frames > s.creditFrames || bytes > s.creditBytes
+	enough := frames-s.creditFrames >= uint64(c.cfg.SessionWindowFrames/4) || bytes-s.creditBytes >= uint64(c.cfg.SessionWindowBytes/4)
+	if n == s.told && !(more && (stuck || enough)) {
+		return out
+	}
+	s.told, s.creditFrames, s.creditBytes = n, frames, bytes
+	return protocol.AppendAck(out, n, frames, bytes)
+}
+
+// credit returns what the sender may have sent in all: what has settled, in
+// whatever order, plus a window; never less than it was told before.
+func (c *Core) credit(s *Session) (frames, bytes uint64) {
+	window := uint64(c.cfg.SessionWindowFrames)
+	frames = s.seq.Settled() + window
+	// One window past the credit is still answered, and must fit the bitmap.
+	if most := s.seq.UpTo() + protocol.MaxCreditSpan - window; frames > most {
+		frames = most
+	}
+	bytes = s.settledSize + uint64(c.cfg.SessionWindowBytes)
+	return max(frames, s.creditFrames), max(bytes, s.creditBytes)
+}
+
+// sayNack records the answer to frame number; consecutive frames with the
+// same answer become one NACK.
+func (c *Core) sayNack(s *Session, number uint64, code protocol.NackCode, retry time.Duration, text string) {
+	p := &s.nack
+	if p.count > 0 && p.n+p.count == number && p.code == code && p.text == text {
+		p.count++
+		return
+	}
+	c.flushNack(s)
+	*p = pendingNack{n: number, count: 1, code: code, retry: retry, text: text}
+}
+
+func (c *Core) flushNack(s *Session) {
+	p := &s.nack
+	if p.count == 0 {
+		return
+	}
+	s.answers = protocol.AppendNack(s.answers, p.n, p.code, p.retry, p.text, p.count)
+	p.count = 0
+	if len(s.answers) > answerBytes && !s.closing {
+		c.hangUp(s, protocol.GoawayOverload, "answers are not read")
+	}
+}
+
+// hangUp says GOAWAY as the last words of a connection.
+func (c *Core) hangUp(s *Session, code protocol.GoawayCode, text string) {
+	if s.closing || s.gone {
+		return
+	}
+	s.closing = true
+	c.flushNack(s)
+	s.answers = c.appendAck(s.answers, s)
+	s.answers = protocol.AppendGoaway(s.answers, code, text)
+	c.dropPartial(s)
+	c.count.HungUp++
+	c.touch(s)
+}

@@ -1,0 +1,136 @@
+package dispatch
+
+// entry says where one admitted frame lies and whose it is. 32 bytes without
+// pointers: a million of them cost the collector nothing.
+type entry struct {
+	number   uint64 // the session's number of the frame
+	session  uint32 // slot of the session
+	chunk    uint32 // id of the chunk
+	offset   uint32 // of the header in the chunk
+	size     uint32 // bytes, header included
+	at       uint32 // ms since the core's epoch: in the queue since, or in delayed: due at
+	attempts uint8  // hand-overs that failed
+	flags    uint8
+}
+
+const (
+	// entrySettled marks an entry of a link that was answered out of order or
+	// moved away: its bytes are no longer its own, its number is still due.
+	entrySettled uint8 = 1 << iota
+	// entryPicked marks an entry that has used its number of the sequence.
+	entryPicked
+)
+
+// ring is a double-ended queue of entries that grows by doubling.
+// Owned by one loop.
+type ring struct {
+	buf  []entry // len is a power of two, or 0
+	head int
+	n    int
+}
+
+// at returns the i-th entry from the front; i must be below n.
+func (r *ring) at(i int) *entry { return &r.buf[(r.head+i)&(len(r.buf)-1)] }
+
+func (r *ring) grow() {
+	size := 2 * len(r.buf)
+	if size == 0 {
+		size = 64
+	}
+	buf := make([]entry, size)
+	for i := 0; i < r.n; i++ {
+		buf[i] = *r.at(i)
+	}
+	r.buf, r.head = buf, 0
+}
+
+func (r *ring) pushBack(e entry) {
+	if r.n == len(r.buf) {
+		r.grow()
+	}
+	r.buf[(r.head+r.n)&(len(r.buf)-1)] = e
+	r.n++
+}
+
+func (r *ring) pushFront(e entry) {
+	if r.n == len(r.buf) {
+		r.grow()
+	}
+	r.head = (r.head - 1) & (len(r.buf) - 1)
+	r.buf[r.head] = e
+	r.n++
+}
+
+// dropFront forgets the first k entries.
+func (r *ring) dropFront(k int) {
+	if r.n -= k; r.n == 0 {
+		r.head = 0
+		return
+	}
+	r.head = (r.head + k) & (len(r.buf) - 1)
+}
+
+// dropBack forgets the last k entries.
+func (r *ring) dropBack(k int) { r.n -= k }
+
+// appender copies frames to the end of a chunk, and takes another chunk when
+// that is full. Owned by one loop.
+type appender struct {
+	tail uint32 // id of the chunk that is appended to
+	open bool   // tail is valid
+}
+
+// tryCopy copies a frame and makes e refer to the copy. False means that the
+// byte budget is used up and nothing changed.
+func (a *appender) tryCopy(cs *chunks, frame []byte, e *entry) bool {
+	var ch *chunk
+	if a.open {
+		ch = cs.all[a.tail]
+		if ch.refs == 1 {
+			ch.buf = ch.buf[:0] // nobody's bytes are left: begin again, in the cache
+		}
+	}
+	if ch == nil || cap(ch.buf)-len(ch.buf) < len(frame) {
+		id, ok := cs.tryNew(len(frame))
+		if !ok {
+			return false
+		}
+		a.close(cs)
+		a.tail, a.open, ch = id, true, cs.all[id]
+	}
+	e.chunk, e.offset, e.size = a.tail, uint32(len(ch.buf)), uint32(len(frame))
+	ch.buf = append(ch.buf, frame...)
+	ch.refs++
+	return true
+}
+
+// close gives back the chunk that was appended to; entries keep theirs.
+func (a *appender) close(cs *chunks) {
+	if a.open {
+		cs.release(a.tail)
+		a.open = false
+	}
+}
+
+// stage holds admitted frames in order: a ring of entries over chunks. A
+// link's stage is what was and will be written to its socket; the bytes are
+// copied into it once and stay until they are acknowledged, so they are the
+// retransmission buffer too. An admitted frame is in exactly one stage, or in
+// the queue, which is a ring of entries whose chunks came with them.
+// Owned by one loop.
+type stage struct {
+	ring
+	appender
+	bytes int // of entries that are not settled
+}
+
+// tryAppend copies a frame to the end. False means that the byte budget is
+// used up and nothing changed.
+func (st *stage) tryAppend(cs *chunks, frame []byte, e entry) bool {
+	if !st.tryCopy(cs, frame, &e) {
+		return false
+	}
+	st.pushBack(e)
+	st.bytes += len(frame)
+	return true
+}

@@ -1,0 +1,106 @@
+package dispatch
+
+import (
+	"fmt"
+	"time"
+
+	"sluice/protocol"
+)
+
+// Tick does what time alone brings about: PINGs, silence, stale links,
+// retries, timeouts. To be called every TickEvery or so, traffic or not.
+func (c *Core) Tick() {
+	for _, l := range c.links {
+		c.checkLink(l)
+	}
+	c.markStale()
+	c.wakeDelayed()
+	if c.now >= c.nextAge {
+		c.nextAge = c.now + time.Second
+		c.expire(&c.queue)
+		for _, l := range c.links {
+			c.expire(&l.waiting)
+		}
+	}
+	if c.queue.n > 0 {
+		c.drainQueue()
+	}
+	for _, l := range c.links {
+		if l.waiting.n > 0 && (l.state != linkReady || c.table.Weight(l.index) == 0) {
+			for ; l.waiting.n > 0; l.waiting.dropFront(1) {
+				c.queue.pushBack(*l.waiting.at(0))
+			}
+		}
+		c.drainWaiting(l)
+		if l.stage.n > l.handed {
+			c.touchLink(l)
+		}
+	}
+}
+
+// TickEvery is the time between ticks. It bounds how late PINGs, silence and
+// spills are noticed.
+const TickEvery = 20 * time.Millisecond
+
+// checkLink sends the PING that is due, and gives up a link that is silent,
+// makes no progress, or never said WELCOME.
+func (c *Core) checkLink(l *Link) {
+	quiet := c.now - l.heardAt
+	switch l.state {
+	case linkGreeting:
+		if c.now-l.openedAt > c.cfg.Handshake {
+			c.giveUp(l, fmt.Sprintf("no WELCOME within %v", c.cfg.Handshake))
+		}
+		return
+	case linkReady:
+	default:
+		return
+	}
+	waited := quiet
+	if l.handed == 0 {
+		waited = 0
+	}
+	if l.pingedAt != 0 {
+		waited = max(waited, min(quiet, c.now-l.pingedAt))
+	}
+	switch {
+	case waited > c.cfg.Silence:
+		c.giveUp(l, fmt.Sprintf("silent for %v with %d frames in flight", waited.Round(time.Millisecond), l.handed))
+	case l.handed > 0 && c.now-l.progressAt > c.cfg.AckTimeout:
+		c.giveUp(l, fmt.Sprintf("no acknowledgement for %v with %d frames in flight", (c.now-l.progressAt).Round(time.Millisecond), l.handed))
+	case l.pingedAt == 0 && (quiet >= c.cfg.HealthCheck || l.handed > 0 && quiet >= c.cfg.PingAfter):
+		l.control = protocol.AppendPing(l.control, uint64(c.now))
+		l.pingedAt = c.now
+		c.touchLink(l)
+	case l.stage.n == 0 && c.now-l.progressAt > time.Second:
+		l.stage.close(&c.chunks)
+	}
+}
+
+// markStale finds the links whose oldest unacknowledged frame is older than
+// SpillAfter while another one's is not: they take nothing new, and what they
+// have not written moves to others (elastic) or waits (strict).
+func (c *Core) markStale() {
+	fresh := false
+	for _, l := range c.links {
+		if c.inTable(l) && !c.late(l) {
+			fresh = true
+			break
+		}
+	}
+	for _, l := range c.links {
+		stale := fresh && l.state == linkReady && c.late(l)
+		if stale && !c.cfg.Strict && c.cfg.Route == RouteWeighted && l.stage.n > l.handed {
+			c.count.Spilled += uint64(c.reclaim(l, l.handed))
+		}
+		l.stale = stale
+	}
+}
+
+func (c *Core) inTable(l *Link) bool {
+	return l.state == linkReady && !l.draining && c.table.Weight(l.index) > 0
+}
+
+func (c *Core) late(l *Link) bool {
+	return l.handed > 0 && l.marks.n > 0 && c.now-l.marks.front().at > c.cfg.SpillAfter
+}
