@@ -1,0 +1,211 @@
+package client
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"sluice/protocol"
+)
+
+const (
+	// firstPause and longestPause bound the back-off after "busy" when the
+	// receiver did not say how long to wait; maxRetryAfter bounds what it says.
+	firstPause    = 10 * time.Millisecond
+	longestPause  = time.Second
+	maxRetryAfter = time.Minute
+
+	// manyOutcomes is when outcomes are told although more answers wait.
+	manyOutcomes = 4096
+)
+
+// read parses answers until the connection fails. It tells outcomes when it
+// would otherwise wait for more bytes.
+func (c *Client) read(s *session) {
+	defer close(s.reader)
+	var (
+		frames = protocol.NewFrameReader(s.nc, protocol.MaxControlFrame)
+		ctl    protocol.Control
+		outs   []settled
+	)
+	for {
+		body, err := frames.Next()
+		if err == nil {
+			outs, err = c.answer(s, body, &ctl, outs)
+		}
+		if err != nil || frames.Buffered() == 0 || len(outs) > manyOutcomes {
+			c.deliver(outs)
+			clear(outs)
+			outs = outs[:0]
+		}
+		if err != nil {
+			c.mu.Lock()
+			c.fail(s, err)
+			c.mu.Unlock()
+			return
+		}
+	}
+}
+
+// answer acts on one frame from the receiver. Outcomes are appended to outs. An
+// error ends the connection.
+func (c *Client) answer(s *session, body []byte, ctl *protocol.Control, outs []settled) ([]settled, error) {
+	if !protocol.IsControl(body[0]) {
+		return outs, &ProtocolError{"a data frame from the receiver"}
+	}
+	if err := protocol.ParseControl(body, ctl); err != nil {
+		return outs, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.watch.heard = true
+	switch ctl.Op {
+	case protocol.OpAck:
+		return c.ack(s, ctl, outs)
+	case protocol.OpNack:
+		return c.nack(s, ctl, outs)
+	case protocol.OpWelcome:
+		return outs, c.welcome(s, &ctl.Welcome)
+	case protocol.OpPing:
+		if len(s.control) > maxPendingControl {
+			return outs, &ProtocolError{"PINGs, but our PONGs are not read"}
+		}
+		s.control = protocol.AppendPong(s.control, ctl.Echo)
+		c.wake()
+	case protocol.OpGoaway:
+		code := protocol.GoawayCode(ctl.Code)
+		if code != protocol.GoawayDrain {
+			return outs, &GoawayError{Code: code, Text: string(ctl.Text)}
+		}
+		s.drain()
+		c.wake()
+	case protocol.OpHello:
+		return outs, &ProtocolError{"HELLO from the receiver"}
+	}
+	return outs, nil
+}
+
+// ack settles every frame up to n and takes the new credit. With c.mu.
+func (c *Client) ack(s *session, ctl *protocol.Control, outs []settled) ([]settled, error) {
+	if ctl.N > s.window.Number() {
+		return outs, &ProtocolError{"ACK of a frame that was never sent"}
+	}
+	s.window.Raise(ctl.Frames, ctl.Bytes)
+	delivered := 0
+	for ; s.first <= ctl.N; s.first++ {
+		e := s.inFlight.pop()
+		if e.chunk == nil {
+			continue // a NACK came first
+		}
+		s.window.Settled(int(e.size))
+		c.stage.release(e.chunk)
+		outs = append(outs, settled{e.tag, Outcome{Delivered: true, Resends: resends(&e)}})
+		delivered++
+	}
+	if delivered > 0 {
+		c.stats.Delivered += uint64(delivered)
+		c.failures = 0
+		if c.pausedUntil.IsZero() {
+			c.busyPauses = 0
+		}
+		c.freed(delivered)
+	}
+	if c.again.n+c.fresh.n > 0 || s.draining {
+		c.wake()
+	}
+	return outs, nil
+}
+
+// nack answers frames n … n+count-1. The first answer to a frame is final:
+// frames that have one are passed over. With c.mu.
+func (c *Client) nack(s *session, ctl *protocol.Control, outs []settled) ([]settled, error) {
+	sent := s.window.Number()
+	if ctl.N == 0 || ctl.N > sent || ctl.Count > sent-ctl.N+1 {
+		return outs, &ProtocolError{"NACK of a frame that was never sent"}
+	}
+	code := protocol.NackCode(ctl.Code)
+	text := ""
+	for n := max(ctl.N, s.first); n < ctl.N+ctl.Count; n++ {
+		slot := s.inFlight.at(int(n - s.first))
+		if slot.chunk == nil {
+			continue
+		}
+		e := *slot
+		slot.chunk = nil
+		s.window.Settled(int(e.size))
+		switch code {
+		case protocol.NackBusy, protocol.NackUnavailable:
+			c.stats.Busy++
+			c.again.push(e)
+			c.pause(ctl.RetryAfter)
+		case protocol.NackDraining:
+			c.again.push(e)
+			s.drain()
+		default: // invalid, too_large, unauthorized, and codes of later versions
+			if text == "" {
+				text = string(ctl.Text)
+			}
+			outs = append(outs, c.refuse(e, code, text))
+		}
+	}
+	c.wake()
+	return outs, nil
+}
+
+// pause stops sending for as long as the receiver says, or for a jittered,
+// doubling time. Everything waits, not only what was refused: whatever went
+// out now would meet the same full queue. A burst of NACKs is one pause. With c.mu.
+func (c *Client) pause(retryAfter time.Duration) {
+	if !c.pausedUntil.IsZero() {
+		return
+	}
+	d := min(retryAfter, maxRetryAfter)
+	if d <= 0 {
+		d = jitter(min(longestPause, firstPause<<min(c.busyPauses, 16)))
+		c.busyPauses++
+	}
+	until := time.Now().Add(d)
+	c.pausedUntil = until
+	time.AfterFunc(d, func() {
+		c.mu.Lock()
+		if c.pausedUntil.Equal(until) {
+			c.pausedUntil = time.Time{}
+			c.wake()
+		}
+		c.mu.Unlock()
+	})
+}
+
+// jitter returns a random duration between d/2 and d.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
+
+// welcome takes what the receiver offers. With c.mu.
+func (c *Client) welcome(s *session, w *protocol.Welcome) error {
+	switch {
+	case !s.hello || s.welcomed:
+		return &ProtocolError{"WELCOME without HELLO"}
+	case w.Version != protocol.Version:
+		return &ProtocolError{"WELCOME with a version that we do not speak"}
+	case c.compressing && !accepts(w, c.cfg.Compression):
+		return errCompression
+	}
+	if !c.decided {
+		c.compressing = accepts(w, c.cfg.Compression)
+		c.decide()
+	}
+	s.welcomed, s.ready = true, true
+	s.window.Raise(w.Frames, w.Bytes)
+	if w.MaxFrame > 0 {
+		s.maxFrame = w.MaxFrame
+	}
+	c.wake()
+	return nil
+}
+
+// decide lets Send go on once it is known whether to compress. With c.mu.
+func (c *Client) decide() {
+	c.decided = true
+	if !c.compressing && c.cfg.Compression != protocol.None {
+		c.log.Warn("receiver does not take this compression, sending plain", "compression", c.cfg.Compression.String())
+	}
+	c.room.Broadcast()
+}

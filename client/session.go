@@ -1,0 +1,232 @@
+package client
+
+import (
+	"io"
+	"net"
+	"slices"
+	"time"
+
+	"sluice/protocol"
+)
+
+// maxPendingControl bounds the PONGs that wait for a peer that asks but does
+// not read, in bytes.
+const maxPendingControl = 64 << 10
+
+// session is one connection: its credit, and the frames sent on it that have no
+// answer. Everything in it belongs to the client's mutex, except that nc is
+// written by run's goroutine and read by the reader's.
+type session struct {
+	nc     net.Conn
+	addr   string
+	reader chan struct{} // closed when the reader has ended
+
+	window   protocol.SendWindow
+	inFlight ring   // frames first … window.Number(), in order
+	first    uint64 // number of inFlight's front
+	maxFrame int    // largest body the receiver takes
+
+	control  []byte // frames to go before the next data
+	hello    bool   // HELLO was said
+	welcomed bool
+	ready    bool // data may be sent
+	draining bool // nothing new may be sent: GOAWAY 0 or NACK draining
+	err      error
+
+	watch keepalive
+}
+
+func (c *Client) newSession(nc net.Conn, addr string) *session {
+	s := &session{
+		nc: nc, addr: addr, reader: make(chan struct{}),
+		window: protocol.NewSendWindow(), first: 1, maxFrame: protocol.DefaultMaxFrame,
+		hello: c.cfg.Hello, ready: !c.cfg.Hello,
+	}
+	if s.hello {
+		s.control = protocol.AppendHello(nil, protocol.Hello{
+			Version: protocol.Version, Agent: c.cfg.Agent, Token: c.cfg.Token,
+		})
+	}
+	return s
+}
+
+// fail ends the session for a reason; the first one counts. With c.mu.
+func (c *Client) fail(s *session, err error) {
+	if s.err == nil {
+		s.err = err
+		s.nc.Close() // also ends a write in progress
+	}
+	c.wake()
+}
+
+// serve runs a session until it has failed, has drained or is not needed any
+// more, and returns why. It is the only writer of the connection.
+func (c *Client) serve(s *session) error {
+	go c.read(s)
+	var out batch
+	c.mu.Lock()
+	s.watch.start(c, s)
+	for s.err == nil && !c.over() {
+		if s.draining && c.drained(s) {
+			s.err = errDrained
+			break
+		}
+		c.take(s, &out)
+		if out.empty() {
+			c.idle, c.starved = true, c.again.n+c.fresh.n > 0
+			c.work.Wait()
+			c.idle, c.starved = false, false
+			continue
+		}
+		c.mu.Unlock()
+		err := out.writeTo(s.nc)
+		c.deliver(out.refused)
+		c.mu.Lock()
+		for _, t := range out.chunks {
+			c.stage.release(t)
+		}
+		out.reset()
+		if err != nil {
+			c.fail(s, err)
+		}
+	}
+	if s.err == nil {
+		s.err = ErrClosed
+	}
+	err := s.err
+	s.watch.stop()
+	c.mu.Unlock()
+	s.nc.Close()
+	<-s.reader
+	return err
+}
+
+// drained says whether the receiver owes us no answer. With c.mu.
+func (c *Client) drained(s *session) bool {
+	n, _ := s.window.Unsettled()
+	return n == 0
+}
+
+// batch is what goes out in one write. Owned by run's goroutine; chunks hold a
+// reference each, so that an answer that comes before the write has returned
+// does not free the bytes under it.
+type batch struct {
+	control []byte
+	bufs    [][]byte
+	chunks  []*chunk
+	end     uint32 // where the last buffer ends in the last chunk
+	size    int
+	refused []settled
+}
+
+func (b *batch) empty() bool { return len(b.bufs) == 0 && len(b.refused) == 0 }
+
+func (b *batch) reset() {
+	clear(b.bufs)
+	clear(b.chunks)
+	clear(b.refused)
+	b.bufs, b.chunks, b.refused, b.size = b.bufs[:0], b.chunks[:0], b.refused[:0], 0
+}
+
+func (b *batch) writeTo(w io.Writer) error {
+	switch len(b.bufs) {
+	case 0:
+		return nil
+	case 1:
+		_, err := w.Write(b.bufs[0])
+		return err
+	}
+	bufs := net.Buffers(b.bufs)
+	_, err := bufs.WriteTo(w)
+	return err
+}
+
+// add puts a frame behind the others. Frames lie in chunks in the order in
+// which they were handed in, so that nearly always this makes the last buffer
+// longer.
+func (b *batch) add(e *entry) {
+	if k := len(b.chunks); k > 0 && b.chunks[k-1] == e.chunk {
+		if b.end == e.off {
+			last := &b.bufs[len(b.bufs)-1]
+			*last = (*last)[:len(*last)+int(e.size)]
+			b.end += e.size
+			b.size += int(e.size)
+			return
+		}
+	}
+	b.end = e.off + e.size
+	e.chunk.refs++
+	b.chunks = append(b.chunks, e.chunk)
+	b.bufs = append(b.bufs, e.chunk.buf[e.off:e.off+e.size])
+	b.size += int(e.size)
+}
+
+// take collects control frames, and what the credit allows of the frames to be
+// sent again and of the fresh ones, up to a write's worth. With c.mu.
+func (c *Client) take(s *session, out *batch) {
+	if len(s.control) > 0 {
+		out.control = append(out.control[:0], s.control...)
+		s.control = s.control[:0]
+		out.bufs = append(out.bufs, out.control)
+	}
+	if !s.ready || s.draining || !c.pausedUntil.IsZero() {
+		return
+	}
+	for _, q := range [2]*ring{&c.again, &c.fresh} {
+		for q.n > 0 {
+			e := q.at(0)
+			size := int(e.size)
+			if size-protocol.HeaderSize > s.maxFrame {
+				out.refused = append(out.refused, c.refuse(q.pop(), protocol.NackTooLarge, "larger than the receiver takes"))
+				continue
+			}
+			if !s.window.CanSend(size) || out.size > 0 && out.size+size > chunkSize {
+				return
+			}
+			c.send(s, q.pop(), out)
+		}
+	}
+}
+
+// send gives a frame its number and its place in the write. With c.mu.
+func (c *Client) send(s *session, e entry, out *batch) {
+	if s.inFlight.n == 0 {
+		s.watch.heard = true // silence begins now at the earliest
+	}
+	size := int(e.size)
+	s.window.Sent(size)
+	out.add(&e)
+	if e.sends > 0 {
+		c.stats.Resends++
+	}
+	e.sends++
+	c.stats.Sent++
+	c.stats.SentBytes += uint64(size)
+	s.inFlight.push(e)
+}
+
+// refuse ends a packet without sending it, or after its last answer. With c.mu.
+func (c *Client) refuse(e entry, code protocol.NackCode, text string) settled {
+	c.stage.release(e.chunk)
+	c.stats.Failed++
+	c.freed(1)
+	return settled{e.tag, Outcome{Code: code, Text: text, Resends: resends(&e)}}
+}
+
+func resends(e *entry) int { return max(0, int(e.sends)-1) }
+
+// accepts says whether the receiver takes what we compress with.
+func accepts(w *protocol.Welcome, x protocol.Compression) bool {
+	return slices.Contains(w.Compression, x)
+}
+
+// requeue moves what had no answer to the queue of what is sent again, in
+// order. What a NACK put there before was sent before, and goes first. With c.mu.
+func (c *Client) requeue(s *session) {
+	for s.inFlight.n > 0 {
+		if e := s.inFlight.pop(); e.chunk != nil {
+			c.again.push(e)
+		}
+	}
+	c.pausedUntil = time.Time{}
+}

@@ -1,0 +1,158 @@
+package client
+
+import (
+	"encoding/binary"
+
+	"sluice/protocol"
+)
+
+const (
+	// chunkSize is also the largest write: one chunk's worth of frames.
+	chunkSize = 256 << 10
+
+	// spareChunks is how many empty chunks are kept. Few, because what is used
+	// again at once is still in the processor's cache.
+	spareChunks = 8
+)
+
+// A chunk holds ready frames end to end. Its bytes are written once, when the
+// frames are handed in, and are never moved: what lies here for the socket is
+// also what is sent again if the connection is lost.
+type chunk struct {
+	buf  []byte
+	refs int // unsettled frames in it, plus writes that read from it
+}
+
+// An entry is one packet that has no outcome yet. Entries are values and are in
+// exactly one ring at any moment, so none can be settled twice.
+type entry struct {
+	chunk     *chunk // nil in a session's ring: answered by a NACK
+	off, size uint32 // of the frame, header and body
+	sends     uint32 // how often it was given to a socket
+	tag       uint64
+}
+
+func (e *entry) frame() []byte { return e.chunk.buf[e.off : e.off+e.size] }
+
+// stage owns the chunks. It belongs to the client's mutex.
+type stage struct {
+	tail  *chunk
+	free  []*chunk
+	bytes int // capacity of all chunks with frames in them, the memory held
+	hint  int // size of the last frame; the next one is probably like it
+}
+
+// begin returns an empty slice to append a body to; its capacity is the room
+// that is left in the chunk, likely enough for a body like the last one. A
+// commit must follow.
+func (s *stage) begin() []byte {
+	t := s.tail
+	if t == nil || cap(t.buf)-len(t.buf) < protocol.HeaderSize+s.hint {
+		t = s.newTail(protocol.HeaderSize + s.hint)
+	}
+	at := len(t.buf) + protocol.HeaderSize
+	return t.buf[at:at:cap(t.buf)]
+}
+
+// commit makes a frame of what begin's slice has become. A body that outgrew
+// its room is copied to a chunk where it fits. The entry holds a reference to
+// its chunk.
+func (s *stage) commit(tag uint64, body []byte) entry {
+	t := s.tail
+	size := protocol.HeaderSize + len(body)
+	if !s.inPlace(body) {
+		if cap(t.buf)-len(t.buf) < size {
+			t = s.newTail(size)
+		}
+		copy(t.buf[len(t.buf)+protocol.HeaderSize:cap(t.buf)], body)
+	}
+	off := len(t.buf)
+	t.buf = t.buf[:off+size]
+	binary.BigEndian.PutUint32(t.buf[off:], uint32(len(body)))
+	t.refs++
+	s.hint = len(body)
+	return entry{chunk: t, off: uint32(off), size: uint32(size), tag: tag}
+}
+
+// inPlace says whether body lies where begin said.
+func (s *stage) inPlace(body []byte) bool {
+	at, end := len(s.tail.buf)+protocol.HeaderSize, cap(s.tail.buf)
+	if len(body) == 0 || len(body) > end-at {
+		return false
+	}
+	return &body[0] == &s.tail.buf[at:end][0]
+}
+
+// newTail starts a chunk with room for at least n bytes.
+func (s *stage) newTail(n int) *chunk {
+	old := s.tail
+	s.tail = nil
+	if old != nil && old.refs == 0 {
+		s.recycle(old)
+	}
+	var t *chunk
+	if k := len(s.free); k > 0 && n <= chunkSize {
+		t, s.free = s.free[k-1], s.free[:k-1]
+	} else {
+		t = &chunk{buf: make([]byte, 0, max(n, chunkSize))}
+	}
+	s.bytes += cap(t.buf)
+	s.tail = t
+	return t
+}
+
+// release gives back one reference. A chunk without any is used again.
+func (s *stage) release(c *chunk) {
+	if c.refs--; c.refs > 0 {
+		return
+	}
+	if c == s.tail {
+		c.buf = c.buf[:0] // start over in bytes that are still warm
+		return
+	}
+	s.recycle(c)
+}
+
+func (s *stage) recycle(c *chunk) {
+	s.bytes -= cap(c.buf)
+	if cap(c.buf) == chunkSize && len(s.free) < spareChunks {
+		c.buf = c.buf[:0]
+		s.free = append(s.free, c)
+	}
+}
+
+// ring is a queue of entries that grows with use. Its zero value is empty.
+type ring struct {
+	buf  []entry // a power of two long
+	head int
+	n    int
+}
+
+func (r *ring) push(e entry) {
+	if r.n == len(r.buf) {
+		r.grow()
+	}
+	r.buf[(r.head+r.n)&(len(r.buf)-1)] = e
+	r.n++
+}
+
+// at returns the i-th entry from the front; i must be below r.n. The pointer
+// is good until the next push.
+func (r *ring) at(i int) *entry { return &r.buf[(r.head+i)&(len(r.buf)-1)] }
+
+func (r *ring) pop() entry {
+	p := &r.buf[r.head]
+	e := *p
+	p.chunk = nil
+	r.head = (r.head + 1) & (len(r.buf) - 1)
+	r.n--
+	return e
+}
+
+func (r *ring) grow() {
+	buf := make([]entry, max(64, 2*len(r.buf)))
+	for i := range r.n {
+		buf[i] = *r.at(i)
+	}
+	r.buf, r.head = buf, 0
+}
