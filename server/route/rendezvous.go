@@ -6,7 +6,7 @@ import (
 	"math/bits"
 )
 
-// keyedTarget is what rendezvous hashing needs to know of one target.
+// keyedTarget is what rendezvous hashing needs to know of one target. Immutable.
 type keyedTarget struct {
 	index   int32
 	salt    uint64

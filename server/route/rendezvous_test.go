@@ -76,7 +76,7 @@ func TestRendezvousTellsKeysApart(t *testing.T) {
 			t.Errorf("%q and %q have one hash", key, other)
 		}
 		seen[h] = key
-		if table.Rendezvous([]byte(key)) != table.Rendezvous([]byte(key)) {
+		if first, again := table.Rendezvous([]byte(key)), table.Rendezvous([]byte(key)); first != again {
 			t.Errorf("%q is not sticky", key)
 		}
 	}

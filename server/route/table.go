@@ -24,7 +24,7 @@ const columnBits = 53
 const columnUnits = uint64(1) << columnBits
 
 // WeightError says which weight cannot be used, and why. Index is -1 when the
-// number of weights is what is wrong.
+// number of weights is what is wrong. Immutable.
 type WeightError struct {
 	Index  int
 	Reason string
@@ -58,7 +58,7 @@ type Table struct {
 	keyed   []keyedTarget
 }
 
-// column: a coin below threshold stays, any other goes to alias.
+// column: a coin below threshold stays, any other goes to alias. Immutable.
 type column struct {
 	threshold uint64
 	stay      int32

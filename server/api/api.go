@@ -1,0 +1,167 @@
+// Package api is the HTTP side of the distributor: POST /ingest for senders
+// that speak no frames, and /stats, /health, /healthz and /readyz for those
+// who watch. It judges requests; what is admitted is the Backend's decision.
+//
+// It is the only importer of fasthttp under server. What is used of it is
+// reduced to what is safe here: bodies are streamed and so never allocated by
+// a declared length, multipart is not parsed, every timeout is on, and the
+// connections are counted by a listener of our own.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"sluice/protocol"
+	"sluice/server/stats"
+)
+
+// Backend is who takes the packets and knows the state: the node.
+// Safe for concurrent use.
+type Backend interface {
+	// Submit blocks until a loop has admitted or refused the body: a plain or
+	// compressed LogPacket that passed its scan, without a header. body is
+	// borrowed until Submit returns. done may be nil; for an admitted body it
+	// is called exactly once, from a loop's goroutine, and must not block.
+	Submit(body []byte, messages int, done func(Outcome)) Admission
+	Stats() stats.Snapshot
+	Health() stats.Health
+	Ready() bool
+}
+
+// Admission is the answer to a submission. Code and RetryAfter matter only if
+// it was not accepted. Immutable.
+type Admission struct {
+	Accepted   bool
+	Code       protocol.NackCode
+	RetryAfter time.Duration
+}
+
+// Outcome is the fate of an admitted packet: the analyzer that acknowledged it,
+// or why none did. Immutable.
+type Outcome struct {
+	Delivered bool
+	Analyzer  string
+	Code      protocol.NackCode
+}
+
+// Config is what a Server needs. Immutable.
+type Config struct {
+	Listen      string // host:port
+	MaxBody     int    // bytes of an /ingest body, also after inflating
+	MaxFrame    int    // bytes of the packet that it becomes
+	Concurrency int    // connections; 0 means DefaultConcurrency
+	Logger      *slog.Logger
+}
+
+// Server serves HTTP from Start to Shutdown. Safe for concurrent use.
+type Server struct {
+	cfg     Config
+	backend Backend
+	log     *slog.Logger
+	ln      *listener
+	http    *fasthttp.Server
+
+	slots    chan struct{} // one for each /ingest being served
+	memory   memory
+	desks    sync.Pool // of *desk
+	stopping chan struct{}
+	served   chan struct{} // closed when Serve has returned
+	started  atomic.Bool
+	stop     sync.Once
+}
+
+// New binds the address; nothing is served before Start. A port in use is a
+// *net.OpError.
+func New(cfg Config, backend Backend) (*Server, error) {
+	if cfg.Concurrency <= 0 {
+		cfg.Concurrency = DefaultConcurrency
+	}
+	ln, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg:      cfg,
+		backend:  backend,
+		log:      cfg.Logger,
+		slots:    make(chan struct{}, max(1, cfg.Concurrency*ingestPart/100)),
+		stopping: make(chan struct{}),
+		served:   make(chan struct{}),
+	}
+	s.ln = newListener(ln, cfg.Concurrency, cfg.Logger)
+	s.memory.left.Store(int64(cfg.MaxBody) * memoryBodies)
+	s.desks.New = func() any { return newDesk(cfg.MaxBody, cfg.MaxFrame) }
+	s.http = &fasthttp.Server{
+		Handler:                      s.serve,
+		ErrorHandler:                 s.refuseMalformed,
+		HeaderReceived:               func(*fasthttp.RequestHeader) fasthttp.RequestConfig { return bodyTimes },
+		Concurrency:                  cfg.Concurrency + lateConnections,
+		ReadBufferSize:               maxHeaderBytes,
+		WriteBufferSize:              writeBufferBytes,
+		ReadTimeout:                  headerTimeout,
+		WriteTimeout:                 writeTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxIdleWorkerDuration:        time.Second,
+		MaxRequestBodySize:           streamAhead,
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true,
+		CloseOnShutdown:              true,
+		NoDefaultServerHeader:        true,
+		Logger:                       debugLogger{cfg.Logger},
+	}
+	return s, nil
+}
+
+// bodyTimes begins the time for the body when the header has come.
+var bodyTimes = fasthttp.RequestConfig{ReadTimeout: bodyTimeout}
+
+// Start serves until Shutdown. Call it once.
+func (s *Server) Start() {
+	s.started.Store(true)
+	go func() {
+		defer close(s.served)
+		if err := s.http.Serve(s.ln); err != nil {
+			s.log.Error("HTTP is not served any more", "error", err)
+		}
+	}()
+}
+
+// Addr is the bound address.
+func (s *Server) Addr() net.Addr { return s.ln.Addr() }
+
+// Shutdown ends the waits of /ingest?wait with 504, accepts no more, and waits
+// until every request is answered. What is still open when ctx ends is cut,
+// and the context's error returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	var err error
+	s.stop.Do(func() {
+		close(s.stopping)
+		err = s.ln.Close()
+		if !s.started.Load() {
+			return
+		}
+		// fasthttp closes the listener again, which is no fault, and tells.
+		if e := s.http.ShutdownWithContext(ctx); e != nil && !errors.Is(e, net.ErrClosed) {
+			err = errors.Join(err, e)
+		}
+		s.ln.cut()
+		<-s.served
+	})
+	return err
+}
+
+// debugLogger takes what fasthttp says about connections: nothing that the
+// operator could act on, and a peer could cause any amount of it. Immutable.
+type debugLogger struct{ log *slog.Logger }
+
+func (l debugLogger) Printf(format string, args ...any) {
+	l.log.Debug("HTTP connection", "event", lazyText{format, args})
+}

@@ -1,0 +1,166 @@
+package api
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// ingest takes one packet. Its way: header judged, body read, inflated,
+// encoded if it is JSON, scanned, submitted; what all that needed is given
+// back before the wait for an analyzer begins.
+func (s *Server) ingest(ctx *fasthttp.RequestCtx, late bool) {
+	if late {
+		s.refuse(ctx, busy("busy: too many connections; send it again later", 0))
+		return
+	}
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	default:
+		s.refuse(ctx, busy("busy: too many requests at a time; send it again later", 0))
+		return
+	}
+	form, refused := judgeHeader(ctx)
+	if refused == nil {
+		refused = s.take(ctx, form)
+	}
+	if refused != nil {
+		s.refuse(ctx, refused)
+	}
+}
+
+// form is what the header says of the body. Immutable.
+type form struct {
+	json   bool
+	coding string // "", "gzip", "zstd" or "s2"
+	waits  bool
+	wait   time.Duration
+}
+
+func judgeHeader(ctx *fasthttp.RequestCtx) (f form, refused *refusal) {
+	media, params, _ := strings.Cut(strings.ToLower(string(ctx.Request.Header.ContentType())), ";")
+	switch strings.TrimSpace(media) {
+	case "application/json", "":
+		f.json = true
+		if !isUTF8(params) {
+			return f, unsupported("Content-Type", "must have the charset UTF-8")
+		}
+	case "application/msgpack":
+	default:
+		return f, unsupported("Content-Type", "must be application/json or application/msgpack")
+	}
+	codings := ctx.Request.Header.PeekAll(fasthttp.HeaderContentEncoding)
+	if len(codings) > 0 {
+		f.coding = strings.ToLower(strings.TrimSpace(string(codings[0])))
+	}
+	switch f.coding {
+	case "identity":
+		f.coding = ""
+	case "", "gzip", "zstd", "s2":
+	default:
+		return f, unsupported("Content-Encoding", "must be gzip, zstd or s2, or absent")
+	}
+	if len(codings) > 1 {
+		return f, unsupported("Content-Encoding", "must be given once: one layer only")
+	}
+	if args := ctx.QueryArgs(); args.Has("wait") {
+		f.wait, f.waits = parseWait(string(args.Peek("wait")))
+		if !f.waits {
+			return f, bad("wait", "must be a duration up to 60s, such as 5s or 0.5")
+		}
+		f.waits = f.wait > 0
+	}
+	return f, nil
+}
+
+func isUTF8(params string) bool {
+	for param := range strings.SplitSeq(params, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(param), "=")
+		if name == "charset" && strings.Trim(value, `"`) != "utf-8" && strings.Trim(value, `"`) != "utf8" {
+			return false
+		}
+	}
+	return true
+}
+
+// parseWait takes bare seconds or Go's syntax, 0 to maxWait.
+func parseWait(text string) (d time.Duration, ok bool) {
+	d, err := time.ParseDuration(text)
+	if seconds, e := strconv.ParseFloat(text, 64); e == nil {
+		if !(seconds >= 0 && seconds <= maxWait.Seconds()) { // NaN fails both
+			return 0, false
+		}
+		d, err = time.Duration(math.Round(seconds*float64(time.Second))), nil
+	}
+	return d, err == nil && d >= 0 && d <= maxWait
+}
+
+// take reads and submits the packet and answers. A refusal means that nothing
+// was answered and nothing is owned.
+func (s *Server) take(ctx *fasthttp.RequestCtx, f form) *refusal {
+	var outcome chan Outcome
+	var done func(Outcome)
+	if f.waits {
+		outcome = make(chan Outcome, 1)
+		done = func(o Outcome) { outcome <- o }
+	}
+	packetID, refused := s.submit(ctx, f, done)
+	if refused != nil {
+		return refused
+	}
+	if !f.waits {
+		reply(ctx, fasthttp.StatusAccepted, ingestAnswer{Status: "accepted", PacketID: packetID})
+		return nil
+	}
+	timer := time.NewTimer(f.wait)
+	defer timer.Stop()
+	select {
+	case o := <-outcome:
+		if !o.Delivered {
+			return refusalOf(o.Code, 0)
+		}
+		reply(ctx, fasthttp.StatusOK, ingestAnswer{Status: "delivered", PacketID: packetID, Analyzer: o.Analyzer})
+	case <-timer.C:
+		reply(ctx, fasthttp.StatusGatewayTimeout, stillOwned(packetID, "no analyzer has acknowledged it in time; it is still owned and may yet be delivered"))
+	case <-s.stopping:
+		reply(ctx, fasthttp.StatusGatewayTimeout, stillOwned(packetID, "the distributor stopped before an analyzer acknowledged it; it may have been delivered"))
+	}
+	return nil
+}
+
+func stillOwned(packetID, text string) ingestAnswer {
+	return ingestAnswer{Status: "accepted", PacketID: packetID, Error: text}
+}
+
+// submit does everything that needs memory, and gives it back.
+func (s *Server) submit(ctx *fasthttp.RequestCtx, f form, done func(Outcome)) (packetID string, refused *refusal) {
+	d := s.desks.Get().(*desk)
+	bill := tab{memory: &s.memory}
+	defer func() {
+		bill.settle()
+		d.tidy()
+		s.desks.Put(d)
+	}()
+	body, refused := d.read(ctx, &bill)
+	if refused == nil && f.coding != "" {
+		body, refused = d.inflate(body, f.coding, &bill)
+	}
+	if refused == nil && f.json {
+		body, refused = d.encode(body, &bill)
+	}
+	if refused != nil {
+		return "", refused
+	}
+	if refused = d.scan(body); refused != nil {
+		return "", refused
+	}
+	packetID = string(d.scanned.PacketID) // before body is anybody else's
+	if a := s.backend.Submit(body, d.scanned.Messages, done); !a.Accepted {
+		return "", refusalOf(a.Code, a.RetryAfter)
+	}
+	return packetID, nil
+}

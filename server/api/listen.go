@@ -1,0 +1,160 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// listener counts connections, because fasthttp at its own limit closes new
+// ones with a text that says nothing of when to come again, health checks
+// among them. Up to its limit connections are served in full; lateConnections
+// more are marked; all others are told 503 with Retry-After.
+//
+// Safe for concurrent use.
+type listener struct {
+	net.Listener
+	limit  int
+	log    *slog.Logger
+	closed atomic.Bool
+	done   chan struct{} // closed by Close
+	spare  chan struct{} // one for each refused connection that lingers
+
+	mu   sync.Mutex
+	open map[*conn]struct{}
+}
+
+func newListener(ln net.Listener, limit int, log *slog.Logger) *listener {
+	return &listener{Listener: ln, limit: limit, log: log,
+		done: make(chan struct{}), spare: make(chan struct{}, lingering), open: make(map[*conn]struct{})}
+}
+
+// Accept never fails before Close: being out of descriptors passes, and must
+// not end the server.
+func (l *listener) Accept() (net.Conn, error) {
+	for pause := 5 * time.Millisecond; ; {
+		raw, err := l.Listener.Accept()
+		switch {
+		case err == nil:
+			if c := l.admit(raw); c != nil {
+				return c, nil
+			}
+			pause = 5 * time.Millisecond
+			continue
+		case l.closed.Load() || errors.Is(err, net.ErrClosed):
+			return nil, io.EOF // what fasthttp takes for an orderly end
+		}
+		if pause < 10*time.Millisecond { // the first of a series
+			l.log.Warn("cannot accept HTTP connections, trying again", "error", err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-l.done:
+			return nil, io.EOF
+		}
+		pause = min(2*pause, time.Second)
+	}
+}
+
+func (l *listener) admit(raw net.Conn) *conn {
+	c := &conn{Conn: raw, home: l}
+	l.mu.Lock()
+	n := len(l.open)
+	if n < l.limit+lateConnections {
+		l.open[c] = struct{}{}
+	}
+	l.mu.Unlock()
+	if n >= l.limit+lateConnections {
+		l.turnAway(raw)
+		return nil
+	}
+	c.late = n >= l.limit
+	return c
+}
+
+const turnedAway = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n" +
+	"Connection: close\r\nContent-Length: 52\r\n\r\n" + `{"error":"too many connections; come again later"}` + "\r\n"
+
+// turnAway never keeps Accept waiting: a fresh connection takes so few bytes
+// at once, and the lingering is for a goroutine, as long as there are few.
+func (l *listener) turnAway(raw net.Conn) {
+	select {
+	case l.spare <- struct{}{}:
+		go func() {
+			defer func() { <-l.spare }()
+			defer raw.Close()
+			if raw.SetDeadline(time.Now().Add(lingerTimeout)) == nil {
+				if _, err := io.WriteString(raw, turnedAway); err == nil {
+					discard(raw)
+				}
+			}
+		}()
+	default:
+		raw.Close()
+	}
+}
+
+// crowded says that connections should not be kept for a next request.
+func (l *listener) crowded() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.open) > l.limit*3/4
+}
+
+// Close stops accepting; it may be called twice.
+func (l *listener) Close() error {
+	if l.closed.Swap(true) {
+		return nil
+	}
+	close(l.done)
+	return l.Listener.Close()
+}
+
+// cut closes every connection that is left.
+func (l *listener) cut() {
+	l.mu.Lock()
+	left := make([]*conn, 0, len(l.open))
+	for c := range l.open {
+		left = append(left, c)
+	}
+	l.mu.Unlock()
+	for _, c := range left {
+		_ = c.Close()
+	}
+}
+
+// conn is a counted connection. Its Close lingers if the last answer on it was
+// a refusal. Safe for concurrent use.
+type conn struct {
+	net.Conn
+	home   *listener
+	late   bool
+	linger atomic.Bool
+	gone   atomic.Bool
+}
+
+func (c *conn) Close() error {
+	if c.gone.Swap(true) {
+		return nil
+	}
+	if c.linger.Load() && !c.home.closed.Load() && c.SetDeadline(time.Now().Add(lingerTimeout)) == nil {
+		discard(c.Conn)
+	}
+	err := c.Conn.Close()
+	c.home.mu.Lock()
+	delete(c.home.open, c)
+	c.home.mu.Unlock()
+	return err
+}
+
+// discard says that nothing more comes and reads until the peer has said the
+// same, or the deadline or lingerBytes are reached.
+func discard(raw net.Conn) {
+	if half, ok := raw.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, raw, lingerBytes)
+	}
+}

@@ -1,0 +1,163 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// flags is what kong parses and explains. All values are kept as text: their
+// meaning, their defaults and the environment are judged by Load, because kong
+// would stop at the first fault and could not tell where a value came from.
+// Owned by one call of Load.
+type flags struct {
+	Listen    string `group:"Addresses" placeholder:"ADDR" help:"Where agents connect."`
+	HTTP      string `name:"http" group:"Addresses" placeholder:"ADDR" help:"Where HTTP is served: /ingest, /stats, /health, /healthz, /readyz."`
+	Analyzers string `group:"Addresses" placeholder:"LIST" help:"Who gets the packets: name=tcp://host:port?weight=40, separated by commas. Shares are in proportion to the weights; without one it is 1, and 0 takes nothing."`
+
+	Route string `group:"Dispatch" placeholder:"ROUTE" help:"weighted: split exactly by weight. agent, packet: one agent_id, or packet_id, sticks to one analyzer, by weight."`
+	Spill string `group:"Dispatch" placeholder:"SPILL" help:"elastic: what is picked for an analyzer that does not keep up goes to another. strict: it waits."`
+
+	MaxQueue   string `group:"Dispatch" placeholder:"N" help:"Packets that wait when no analyzer has room; beyond it senders are told busy, or 503."`
+	MaxRetries string `group:"Dispatch" placeholder:"N" help:"Further analyzers tried after a hand-over failed, before the sender is told unavailable."`
+	RetryDelay string `group:"Dispatch" placeholder:"D" help:"Before the second further try; doubles with each."`
+
+	HealthCheckInterval string `group:"Dispatch" placeholder:"D" help:"How often an analyzer without traffic is asked whether it is alive."`
+
+	Workers  string `group:"Limits" placeholder:"N" help:"Event loops. 0: one per CPU."`
+	MaxFrame string `group:"Limits" placeholder:"SIZE" help:"Largest packet, in its binary form. Agents that read no WELCOME count on 1MiB."`
+	MaxBody  string `group:"Limits" placeholder:"SIZE" help:"Largest body of /ingest, also after inflating."`
+
+	LogFormat string `group:"Logging" placeholder:"FORMAT" help:"text or json, on standard error."`
+	LogLevel  string `group:"Logging" placeholder:"LEVEL" help:"debug, info, warn or error."`
+
+	Check   bool `help:"Validate, print the effective configuration and where each value came from, and exit: 0, or 78 if something is wrong."`
+	Version bool `help:"Print the version and exit."`
+	Help    bool `short:"h" help:"Print this and exit."`
+}
+
+const description = `Sluice receives log packets from agents and spreads them over analyzers by
+weight. It acknowledges a packet only when an analyzer has acknowledged it.`
+
+const examples = `
+Values
+  Each flag has an environment variable, named in its brackets. A flag beats the
+  environment, which beats the default. An empty variable counts as not set.
+  Durations are seconds (5, 0.5) or have a unit (500ms, 1m30s). Sizes are bytes
+  or have a unit (512KiB, 4MiB).
+
+Examples
+  Four analyzers on this machine, as in the demo:
+    server
+  Two analyzers, of which a gets three packets of four:
+    server --analyzers 'a=tcp://10.0.0.1:9001?weight=3,b=tcp://10.0.0.2:9001'
+  The same by environment, on other ports, and only checked:
+    ANALYZERS='a=tcp://10.0.0.1:9001?weight=3,b=tcp://10.0.0.2:9001' \
+      LISTEN=:7000 HTTP_LISTEN=127.0.0.1:7001 server --check
+  Send it a packet:
+    curl -H 'Content-Type: application/json' 'http://127.0.0.1:8000/ingest?wait=5s' -d '{
+      "packet_id":"p-1","agent_id":"a-1","messages":[{"timestamp":"2026-01-02T03:04:05Z",
+      "level":"INFO","source":"shell","message":"hello"}]}'
+
+Exit codes
+  0 stopped or nothing wrong; 1 failed, such as a port in use; 78 bad configuration.
+  SIGINT and SIGTERM stop it in an orderly way; a second one at once.
+`
+
+func newParser(into *flags, out io.Writer) (*kong.Kong, error) {
+	named := map[string]setting{}
+	for _, s := range settings() {
+		named[s.flag] = s
+	}
+	return kong.New(into,
+		kong.Name("server"),
+		kong.Description(description),
+		kong.NoDefaultHelp(),
+		kong.Writers(out, out),
+		kong.Exit(func(int) {}),
+		kong.ConfigureHelp(kong.HelpOptions{NoAppDescFormat: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(func(v *kong.Value) string {
+			s, found := named[v.Name]
+			switch {
+			case !found:
+				return v.Help
+			case s.flag == "analyzers":
+				return v.Help + " [" + s.env + ", default: the demo's four on ports 9001 to 9004]"
+			}
+			return v.Help + " [" + s.env + ", default " + s.preset + "]"
+		}),
+	)
+}
+
+// Help writes what --help prints.
+func Help(w io.Writer) error {
+	parser, err := newParser(&flags{}, w)
+	if err != nil {
+		return err
+	}
+	ctx, err := kong.Trace(parser, nil)
+	if err != nil {
+		return err
+	}
+	if err := ctx.PrintUsage(false); err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, examples)
+	return err
+}
+
+// parseFlags gives the values of the flags that were set, by name, and every
+// fault. An argument that is nobody's is a fault and left out, so that kong,
+// which stops at its first, goes on to the next.
+func parseFlags(args []string) (into flags, given map[string]string, faults []Fault) {
+	given = map[string]string{}
+	parser, err := newParser(&into, io.Discard)
+	if err != nil {
+		return into, given, []Fault{{Text: err.Error()}}
+	}
+	args, faults = knownArguments(args, parser.Model.Flags)
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		return into, given, append(faults, Fault{Text: err.Error()})
+	}
+	for _, step := range ctx.Path {
+		if step.Flag == nil {
+			continue
+		}
+		if text, ok := ctx.FlagValue(step.Flag).(string); ok {
+			given[step.Flag.Name] = text
+		}
+	}
+	return into, given, faults
+}
+
+// knownArguments joins each known flag with its value and reports the rest.
+func knownArguments(args []string, known []*kong.Flag) (kept []string, faults []Fault) {
+	takesValue := map[string]bool{"-h": false}
+	for _, f := range known {
+		takesValue["--"+f.Name] = !f.IsBool()
+	}
+	for i := 0; i < len(args); i++ {
+		name, _, joined := strings.Cut(args[i], "=")
+		value, isKnown := takesValue[name]
+		switch {
+		case isKnown && (joined || !value):
+			kept = append(kept, args[i])
+		case isKnown && i+1 < len(args):
+			kept = append(kept, args[i]+"="+args[i+1])
+			i++
+		case isKnown:
+			faults = append(faults, Fault{Setting: name, Text: "needs a value"})
+		case strings.HasPrefix(name, "-") && name != "-":
+			faults = append(faults, Fault{Setting: name, Text: "is no flag of this program; see --help"})
+			if !joined && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
+				i++ // most likely its value
+			}
+		default:
+			faults = append(faults, Fault{Text: fmt.Sprintf("unexpected argument %q; see --help", args[i])})
+		}
+	}
+	return kept, faults
+}

@@ -1,0 +1,96 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+)
+
+// ExitCode is that of a program whose configuration is bad: EX_CONFIG of
+// sysexits.h.
+const ExitCode = 78
+
+// Fault is one thing that is wrong, in the user's words. Immutable.
+type Fault struct {
+	Setting string // as the user gave it: "--listen" or "LISTEN"; may be empty
+	Value   string // as the user gave it; empty when that is not the point
+	Text    string
+}
+
+func (f Fault) String() string {
+	switch {
+	case f.Setting == "":
+		return f.Text
+	case f.Value == "":
+		return f.Setting + ": " + f.Text
+	}
+	return f.Setting + " " + strconv.Quote(f.Value) + ": " + f.Text
+}
+
+// Errors are all faults of a configuration at once, never none. A program that
+// gets them prints one per line and exits with ExitCode. Immutable.
+type Errors struct{ Faults []Fault }
+
+func (e *Errors) Error() string {
+	lines := make([]string, len(e.Faults))
+	for i, f := range e.Faults {
+		lines[i] = f.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Load makes the configuration of args (without the program's name) and env
+// (such as os.LookupEnv). The error is an *Errors with every fault there is;
+// the Config is then not to be used, but the Report still tells what was asked.
+// With --help or --version nothing is judged.
+func Load(args []string, env func(string) (string, bool)) (Config, Report, error) {
+	into, given, faults := parseFlags(args)
+	report := Report{Check: into.Check, Help: into.Help, Version: into.Version}
+	cfg := Config{Limits: defaultLimits()}
+	if report.Help || report.Version {
+		return cfg, report, nil
+	}
+	all := settings()
+	report.Settings = make([]Setting, len(all))
+	for i, s := range all {
+		name, value, origin := resolve(s, given, env)
+		problems := []string{"must not be empty"}
+		if value != "" {
+			problems = s.take(&cfg, value)
+		}
+		for _, text := range problems {
+			fault := Fault{Setting: name, Value: value, Text: text}
+			if strings.HasPrefix(text, "entry ") {
+				fault.Value = "" // a long list, and the fault quotes its part
+			}
+			faults = append(faults, fault)
+		}
+		report.Settings[i] = Setting{Flag: s.flag, Value: value, Origin: origin}
+		if len(problems) == 0 {
+			report.Settings[i].Value = s.show(&cfg)
+		}
+	}
+	faults = append(faults, conflicts(&cfg)...)
+	if len(faults) > 0 {
+		return cfg, report, &Errors{Faults: faults}
+	}
+	return cfg, report, nil
+}
+
+// resolve finds the value in force, under the name that its giver knows it by.
+func resolve(s setting, given map[string]string, env func(string) (string, bool)) (name, value, origin string) {
+	if value, set := given[s.flag]; set {
+		return "--" + s.flag, value, "flag --" + s.flag
+	}
+	if value, _ := env(s.env); value != "" {
+		return s.env, value, "environment " + s.env
+	}
+	return "--" + s.flag, s.preset, "default"
+}
+
+// conflicts are the faults that no value has alone.
+func conflicts(cfg *Config) (faults []Fault) {
+	if cfg.Listen != "" && cfg.Listen == cfg.HTTPListen && !strings.HasSuffix(cfg.Listen, ":0") {
+		faults = append(faults, Fault{Text: "--listen and --http are both " + cfg.Listen + "; each needs a port of its own"})
+	}
+	return faults
+}

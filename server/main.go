@@ -1,0 +1,79 @@
+// Command server is the distributor: it receives log packets from agents and
+// spreads them over analyzers by weight. See --help.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"sluice/internal/cli"
+	"sluice/server/config"
+	"sluice/server/node"
+)
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr, signals))
+}
+
+// run is the whole life of the program; it returns the exit code.
+func run(args []string, env func(string) (string, bool), stdout, stderr io.Writer, signals <-chan os.Signal) int {
+	cfg, report, err := config.Load(args, env)
+	switch {
+	case report.Help:
+		err = config.Help(stdout)
+	case report.Version:
+		_, err = fmt.Fprintln(stdout, cli.Version())
+	case report.Check:
+		err = errors.Join(report.Print(stdout), err)
+	}
+	var faults *config.Errors
+	if errors.As(err, &faults) {
+		fmt.Fprintln(stderr, faults)
+		return config.ExitCode
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	} else if report.Help || report.Version || report.Check {
+		return 0
+	}
+	log, err := cli.Logger(cfg.LogFormat, cfg.LogLevel, stderr)
+	if err != nil { // config accepts only what the logger does
+		log = slog.New(slog.NewTextHandler(stderr, nil))
+	}
+	n, err := node.Start(cfg, log)
+	if err != nil {
+		log.Error("cannot start", "error", err)
+		return 1
+	}
+	return stop(n, <-signals, signals, cfg, log)
+}
+
+// stop drains within the grace period; a second signal ends it at once.
+func stop(n *node.Node, first os.Signal, signals <-chan os.Signal, cfg config.Config, log *slog.Logger) int {
+	log.Info("stopping", "signal", first.String(), "grace", cfg.Grace)
+	ctx, cancel := context.WithTimeout(context.Background(), cfg.Grace)
+	defer cancel()
+	drained := make(chan error, 1)
+	go func() { drained <- n.Shutdown(ctx) }()
+	select {
+	case err := <-drained:
+		if err != nil {
+			log.Error("stopped", "error", err)
+			return 1
+		}
+		log.Info("stopped")
+		return 0
+	case again := <-signals:
+		log.Warn("stopped at once", "signal", again.String())
+		return 1
+	}
+}

@@ -1,0 +1,87 @@
+package node
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sluice/protocol"
+	"sluice/server/api"
+	"sluice/server/dispatch"
+	"sluice/server/loop"
+	"sluice/server/stats"
+)
+
+// snapshotWait bounds how long /stats waits for a busy loop; its last
+// published counters serve then.
+const snapshotWait = 100 * time.Millisecond
+
+// frames holds buffers for the frames of HTTP submissions.
+var frames = sync.Pool{New: func() any { return new([]byte) }}
+
+// Submit gives a scanned body to a loop; see api.Backend.
+func (n *Node) Submit(body []byte, messages int, done func(api.Outcome)) api.Admission {
+	if n.draining.Load() {
+		return api.Admission{Code: protocol.NackDraining, RetryAfter: time.Second}
+	}
+	buf := frames.Get().(*[]byte)
+	*buf = protocol.AppendFrame((*buf)[:0], body)
+	var hear func(loop.Delivery)
+	if done != nil {
+		hear = func(d loop.Delivery) {
+			out := api.Outcome{Delivered: d.Delivered, Code: d.Code}
+			if d.Delivered {
+				out.Analyzer = n.cfg.Analyzers[d.Analyzer].Name
+			}
+			done(out)
+		}
+	}
+	l := n.loops[n.next.Add(1)%uint64(len(n.loops))]
+	code := l.Submit(*buf, messages, hear)
+	frames.Put(buf)
+	if code != 0 {
+		return api.Admission{Code: code, RetryAfter: time.Second}
+	}
+	return api.Admission{Accepted: true}
+}
+
+// counters sums the loops, each as of a moment of its own within this call.
+func (n *Node) counters() dispatch.Counters {
+	ctx, cancel := context.WithTimeout(context.Background(), snapshotWait)
+	defer cancel()
+	var sum dispatch.Counters
+	for i, l := range n.loops {
+		// Asking the loop costs it something only when somebody looks, and the
+		// answer is of now. A loop that is stopped or stuck left its last one.
+		_ = l.Do(ctx, func(c *dispatch.Core) { n.cells[i].Publish(c) })
+		n.cells[i].AddTo(&sum)
+	}
+	return sum
+}
+
+func (n *Node) targets() []stats.Target {
+	status := n.health.Status()
+	targets := make([]stats.Target, len(status))
+	for i, st := range status {
+		a := n.cfg.Analyzers[i]
+		targets[i] = stats.Target{Name: a.Name, Address: a.Addr, State: string(st.State), Since: st.Since, Weight: a.Weight, LastError: st.LastError}
+	}
+	return targets
+}
+
+// Stats is what GET /stats shows.
+func (n *Node) Stats() stats.Snapshot {
+	sum := n.counters()
+	return stats.NewSnapshot(time.Since(n.epoch), &sum, n.targets())
+}
+
+// Health is what GET /health shows.
+func (n *Node) Health() stats.Health {
+	return stats.NewHealth(n.draining.Load(), uint64(n.shared.Queued()), uint64(n.cfg.MaxQueue), n.targets())
+}
+
+// Ready says whether packets can be delivered: some analyzer is up, and the
+// distributor is not draining.
+func (n *Node) Ready() bool {
+	return !n.draining.Load() && n.Health().Status != stats.Unhealthy
+}

@@ -1,0 +1,142 @@
+package stats
+
+import (
+	"time"
+
+	"sluice/protocol"
+	"sluice/server/dispatch"
+)
+
+// Snapshot is the answer to GET /stats. Counts are since the start, except
+// those of what is there now: queued, in flight, sessions, links. Immutable.
+type Snapshot struct {
+	UptimeSeconds       float64           `json:"uptime_seconds"`
+	ReceivedPackets     uint64            `json:"received_packets"`
+	ReceivedMessages    uint64            `json:"received_messages"`
+	ReceivedBytes       uint64            `json:"received_bytes"`
+	DeliveredPackets    uint64            `json:"delivered_packets"`
+	RejectedPackets     map[string]uint64 `json:"rejected_packets"` // by protocol.NackCode's name
+	RedispatchedPackets uint64            `json:"redispatched_packets"`
+	SpilledPackets      uint64            `json:"spilled_packets"`
+	DeadLetteredPackets uint64            `json:"dead_lettered_packets"`
+	AbandonedPackets    uint64            `json:"abandoned_packets"`
+	QueuedPackets       uint64            `json:"queued_packets"`
+	InFlightPackets     uint64            `json:"in_flight_packets"`
+	UnaccountedPackets  int64             `json:"unaccounted_packets"` // 0, or there is a bug
+	Sessions            uint64            `json:"sessions"`            // open agent connections, silent ones too
+	HungUpSessions      uint64            `json:"hung_up_sessions"`    // closed with a GOAWAY for a fault
+	LateAnswers         uint64            `json:"late_answers"`        // of analyzers, to packets answered before
+	FalseAcks           uint64            `json:"false_acks"`          // of analyzers, for what was never sent to them
+	Analyzers           []Analyzer        `json:"analyzers"`
+}
+
+// Analyzer is one analyzer's part of a Snapshot. Shares are 0 to 1. Immutable.
+type Analyzer struct {
+	Name                string    `json:"name"`
+	Address             string    `json:"address"`
+	State               string    `json:"state"`
+	Since               time.Time `json:"since"` // of the state
+	Weight              float64   `json:"weight"`
+	TargetShare         float64   `json:"target_share"` // by the configured weights
+	ActualShare         float64   `json:"actual_share"` // of all first dispatches since the start
+	DeliveredPackets    uint64    `json:"delivered_packets"`
+	InFlightPackets     uint64    `json:"in_flight_packets"`
+	RedispatchedPackets uint64    `json:"redispatched_packets"` // taken back from it and given to another
+	Links               uint64    `json:"links"`                // that carry data, one per event loop
+	LastError           string    `json:"last_error"`           // empty: none yet
+	AckLatency          Quantiles `json:"ack_latency_ms"`
+}
+
+// Quantiles of a latency, in milliseconds, at most 19 % above the true ones.
+// Immutable.
+type Quantiles struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+}
+
+// Target is what is known of an analyzer besides its counters. Immutable.
+type Target struct {
+	Name, Address string
+	State         string // "up" or "down"
+	Since         time.Time
+	Weight        float64 // as configured
+	LastError     string
+}
+
+// NewSnapshot puts the sum of all loops' counters and the targets together;
+// the n-th target is the one the counters call n.
+func NewSnapshot(uptime time.Duration, sum *dispatch.Counters, targets []Target) Snapshot {
+	s := Snapshot{
+		UptimeSeconds:       uptime.Seconds(),
+		ReceivedPackets:     sum.Received,
+		ReceivedMessages:    sum.ReceivedMessages,
+		ReceivedBytes:       sum.ReceivedBytes,
+		DeliveredPackets:    sum.Delivered,
+		RejectedPackets:     make(map[string]uint64, protocol.NackDraining),
+		RedispatchedPackets: sum.Redispatched,
+		SpilledPackets:      sum.Spilled,
+		DeadLetteredPackets: sum.DeadLettered,
+		AbandonedPackets:    sum.Abandoned,
+		QueuedPackets:       sum.Queued,
+		InFlightPackets:     sum.InFlight,
+		UnaccountedPackets:  sum.Unaccounted(),
+		Sessions:            sum.Sessions,
+		HungUpSessions:      sum.HungUp,
+		LateAnswers:         sum.LateAnswers,
+		FalseAcks:           sum.FalseAcks,
+		Analyzers:           make([]Analyzer, len(targets)),
+	}
+	for code := protocol.NackBusy; code <= protocol.NackDraining; code++ {
+		s.RejectedPackets[code.String()] = sum.Rejected[code]
+	}
+	var weights float64
+	var dispatched uint64
+	for i := range targets {
+		weights += targets[i].Weight
+	}
+	for i := range sum.Analyzers {
+		dispatched += sum.Analyzers[i].Dispatched
+	}
+	for i := range targets {
+		s.Analyzers[i] = newAnalyzer(&targets[i], analyzerCounters(sum, i), weights, dispatched)
+	}
+	return s
+}
+
+// analyzerCounters allows for targets that no loop has counted anything of yet.
+func analyzerCounters(sum *dispatch.Counters, i int) *dispatch.AnalyzerCounters {
+	if i < len(sum.Analyzers) {
+		return &sum.Analyzers[i]
+	}
+	return &dispatch.AnalyzerCounters{}
+}
+
+func newAnalyzer(t *Target, n *dispatch.AnalyzerCounters, weights float64, dispatched uint64) Analyzer {
+	return Analyzer{
+		Name:                t.Name,
+		Address:             t.Address,
+		State:               t.State,
+		Since:               t.Since,
+		Weight:              t.Weight,
+		TargetShare:         share(t.Weight, weights),
+		ActualShare:         share(float64(n.Dispatched), float64(dispatched)),
+		DeliveredPackets:    n.Delivered,
+		InFlightPackets:     n.InFlight,
+		RedispatchedPackets: n.Redispatched,
+		Links:               n.Links,
+		LastError:           t.LastError,
+		AckLatency: Quantiles{
+			P50: milliseconds(n.Latency.Quantile(0.50)),
+			P99: milliseconds(n.Latency.Quantile(0.99)),
+		},
+	}
+}
+
+func share(part, whole float64) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return part / whole
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
