@@ -1,0 +1,65 @@
+// Analyzer receives log packets, from a distributor or from agents directly,
+// counts what is in them and acknowledges them.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"sluice/analyzer/node"
+	"sluice/internal/cli"
+)
+
+const (
+	exitFailed    = 1  // an address in use, a file that cannot be opened
+	exitBadConfig = 78 // EX_CONFIG of sysexits.h
+
+	// grace is how long a stop may take before what is left is cut off.
+	grace = 25 * time.Second
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run is the life of the analyzer: configuration, start, wait, stop.
+func run(args []string) int {
+	flags, done, err := parse(args, os.Stdout)
+	if done {
+		return 0
+	}
+	cfg, log, faults := flags.config(os.Stderr)
+	if err = errors.Join(err, faults); err != nil {
+		fmt.Fprintf(os.Stderr, "analyzer: the configuration cannot be used:\n%v\n", err)
+		return exitBadConfig
+	}
+	cfg.Logger = log
+
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	n, err := node.Start(cfg)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "analyzer: %v\n", err)
+		return exitFailed
+	}
+	log.Info("stopping", "signal", (<-signals).String(), "version", cli.Version())
+
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- n.Stop(ctx) }()
+	select {
+	case err = <-stopped:
+	case again := <-signals:
+		log.Warn("stopping at once", "signal", again.String())
+		return exitFailed
+	}
+	if err != nil {
+		log.Error("stopped before all was settled", "error", err)
+		return exitFailed
+	}
+	return 0
+}

@@ -1,0 +1,162 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Server receives packets on any number of listeners. Safe for concurrent use.
+type Server struct {
+	cfg Config
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	closing   bool
+	running   sync.WaitGroup // one for each connection
+
+	lastLog    atomic.Int64 // unix nanoseconds
+	suppressed atomic.Int64
+}
+
+// New checks the configuration and returns a server that serves nothing yet.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Server{cfg: cfg, listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}}, nil
+}
+
+// Serve accepts connections until Shutdown or Close, and then returns nil. It
+// owns the listener from the call on. No error of accept ends it: running out
+// of descriptors is a reason to wait, not to stop.
+func (s *Server) Serve(ln net.Listener) error {
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return ln.Close()
+	}
+	s.listeners[ln] = struct{}{}
+	s.mu.Unlock()
+	defer ln.Close()
+
+	backoff := time.Duration(0)
+	for {
+		nc, err := ln.Accept()
+		switch {
+		case err == nil:
+			backoff = 0
+			s.start(nc)
+		case s.isClosing():
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err // closed by somebody else
+		default:
+			backoff = min(max(2*backoff, minAcceptBackoff), maxAcceptBackoff)
+			s.complain("cannot accept a connection", "error", err, "retry_in", backoff)
+			time.Sleep(backoff)
+		}
+	}
+}
+
+// start runs a connection, or closes it if the server is closing.
+func (s *Server) start(nc net.Conn) {
+	c := newConn(s, nc)
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		nc.Close()
+		return
+	}
+	s.conns[c] = struct{}{}
+	s.running.Add(1)
+	s.mu.Unlock()
+	go func() {
+		defer s.running.Done()
+		c.run()
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+	}()
+}
+
+// Connections returns how many connections are open.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// Shutdown stops accepting, sends GOAWAY to every sender, handles and
+// acknowledges what was received, answers what still arrives with NACK
+// draining, and closes each connection so that its last ACK arrives. When ctx
+// ends first, the rest is closed as by Close and ctx's error returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	for _, c := range s.stop() {
+		go c.drain()
+	}
+	done := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		for _, c := range s.stop() {
+			c.kill()
+		}
+		return ctx.Err()
+	}
+}
+
+// Close cuts all connections off at once, unanswered, and returns when the
+// handlers that are running have returned.
+func (s *Server) Close() {
+	for _, c := range s.stop() {
+		c.kill()
+	}
+	s.running.Wait()
+}
+
+// stop closes the listeners and returns the connections that are left.
+func (s *Server) stop() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing = true
+	for ln := range s.listeners {
+		ln.Close()
+	}
+	clear(s.listeners)
+	left := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		left = append(left, c)
+	}
+	return left
+}
+
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
+// complain logs at most one line a second, whatever peers do to us, and says
+// how many it left out.
+func (s *Server) complain(msg string, args ...any) {
+	now, last := time.Now().UnixNano(), s.lastLog.Load()
+	if now-last < int64(minLogInterval) || !s.lastLog.CompareAndSwap(last, now) {
+		s.suppressed.Add(1)
+		return
+	}
+	if n := s.suppressed.Swap(0); n > 0 {
+		args = append(args, "left_out", n)
+	}
+	s.cfg.Logger.Warn(msg, args...)
+}
