@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sluice/protocol"
+)
+
+const (
+	maxConnections = 1 << 16 // four hex digits of the ids
+
+	// A packet_id is "<run>-<connection>-<number>": 8 random hex digits that
+	// make it unique over runs, 4, and 12. The agent_id is "loadgen-<connection>".
+	runDigits, connDigits, numDigits = 8, 4, 12
+)
+
+// A body is a ready LogPacket. Only the digits of its ids change from packet to
+// packet; they are patched in place, so that generating costs a copy.
+type body struct {
+	bytes    []byte
+	connAt   int // of packet_id's connection digits
+	numAt    int
+	agentAt  int // of agent_id's connection digits
+	messages int
+}
+
+// bodies are used in turn. Immutable, and shared by all connections.
+type bodies struct {
+	list     []body
+	compress protocol.Compression
+}
+
+// appendTo appends the n-th body for connection conn to dst.
+func (b *bodies) appendTo(dst []byte, conn int, n uint64) []byte {
+	t := &b.list[0]
+	if len(b.list) > 1 {
+		t = &b.list[n%uint64(len(b.list))]
+	}
+	at := len(dst)
+	dst = append(dst, t.bytes...)
+	p := dst[at:]
+	putHex(p[t.connAt:t.connAt+connDigits], uint64(conn))
+	putHex(p[t.agentAt:t.agentAt+connDigits], uint64(conn))
+	putHex(p[t.numAt:t.numAt+numDigits], n)
+	return dst
+}
+
+// messages says how many log messages the n-th body holds.
+func (b *bodies) messages(n uint64) int { return b.list[n%uint64(len(b.list))].messages }
+
+func putHex(dst []byte, n uint64) {
+	const digits = "0123456789abcdef"
+	for i := len(dst) - 1; i >= 0; i-- {
+		dst[i] = digits[n&15]
+		n >>= 4
+	}
+}
+
+// makeBodies builds all bodies before anything is sent.
+func makeBodies(o *options) (*bodies, error) {
+	var run [runDigits / 2]byte
+	rand.Read(run[:]) // never fails
+	encode := protocol.AppendPacket
+	if o.Proto == "http" {
+		encode = appendJSON
+	}
+	m := maker{run: hex.EncodeToString(run[:]), encode: encode, json: o.Proto == "http"}
+	b := &bodies{compress: o.compression()}
+	if len(o.From) == 0 {
+		t, err := m.synthetic(o.Messages, int(o.Size))
+		if err != nil {
+			return nil, err
+		}
+		b.list = []body{t}
+		return b, nil
+	}
+	messages, err := readLines(o.From, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	for chunk := range slices.Chunk(messages, o.Messages) {
+		t, err := m.make(chunk, "")
+		if err != nil {
+			return nil, err
+		}
+		b.list = append(b.list, t)
+	}
+	return b, nil
+}
+
+func appendJSON(dst []byte, p *protocol.LogPacket) []byte {
+	text, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // a LogPacket without metadata holds nothing that JSON cannot say
+	}
+	return append(dst, text...)
+}
+
+// maker builds bodies of one run in one encoding.
+type maker struct {
+	run    string
+	encode func(dst []byte, p *protocol.LogPacket) []byte
+	json   bool
+}
+
+// make builds the body of some messages; filler is appended to the agent_id.
+func (m maker) make(messages []protocol.LogMessage, filler string) (body, error) {
+	zeros := strings.Repeat("0", numDigits)
+	id := m.run + "-" + zeros[:connDigits] + "-" + zeros
+	agent := "loadgen-" + zeros[:connDigits]
+	b := m.encode(nil, &protocol.LogPacket{PacketID: id, AgentID: agent + filler, Messages: messages})
+	// The ids come first in both encodings, so a message cannot be mistaken for them.
+	at, agentAt := bytes.Index(b, []byte(id)), bytes.Index(b, []byte(agent))
+	if at < 0 || agentAt < 0 {
+		return body{}, fmt.Errorf("the encoded packet does not hold its ids")
+	}
+	connAt := at + runDigits + 1
+	return body{
+		bytes: b, messages: len(messages),
+		connAt: connAt, numAt: connAt + connDigits + 1, agentAt: agentAt + len("loadgen-"),
+	}, nil
+}
+
+// defaultSize of a body with one message, in bytes. JSON is longer by nature.
+func (m maker) defaultSize() int {
+	if m.json {
+		return 300
+	}
+	return 200
+}
+
+// synthetic builds a body of n equal messages. A size of 0 makes each message
+// as long as the one of the default body.
+func (m maker) synthetic(n, size int) (body, error) {
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	build := func(text, last, filler int) (body, error) {
+		messages := make([]protocol.LogMessage, n)
+		for i := range messages {
+			messages[i] = protocol.LogMessage{
+				Timestamp: protocol.Timestamp{Time: now}, Level: protocol.LevelInfo,
+				Source: "loadgen", Message: prose(text),
+			}
+		}
+		messages[n-1].Message = prose(last)
+		return m.make(messages, strings.Repeat("-", filler))
+	}
+	if size == 0 {
+		// The empty default body tells what one message's text makes up.
+		one, err := m.synthetic(1, m.defaultSize())
+		if err != nil || n == 1 {
+			return one, err
+		}
+		bare, err := m.make([]protocol.LogMessage{{
+			Timestamp: protocol.Timestamp{Time: now}, Level: protocol.LevelInfo, Source: "loadgen",
+		}}, "")
+		if err != nil {
+			return body{}, err
+		}
+		text := len(one.bytes) - len(bare.bytes)
+		return build(text, text, 0)
+	}
+	least, err := build(0, 0, 0)
+	if err != nil {
+		return body{}, err
+	}
+	if size < len(least.bytes) {
+		return body{}, fmt.Errorf("--size %d: a packet with %d messages has at least %d bytes", size, n, len(least.bytes))
+	}
+	// Longer texts have longer headers, so the length is approached from above;
+	// a header's jump that cannot be met exactly is met by the agent_id.
+	text := (size - len(least.bytes)) / n
+	for ; ; text = max(0, text-1) {
+		b, err := build(text, text, 0)
+		if err != nil {
+			return body{}, err
+		}
+		if len(b.bytes) > size {
+			continue
+		}
+		last := text + size - len(b.bytes)
+		for filler := 0; ; {
+			b, err := build(text, last, filler)
+			if err != nil || len(b.bytes) == size {
+				return b, err
+			}
+			if len(b.bytes) < size {
+				filler++
+			} else {
+				last--
+			}
+		}
+	}
+}
+
+// prose is n bytes that look a little like a log line.
+func prose(n int) string {
+	const words = "request served from cache in 12 ms, status 200, client 192.0.2.17, path /api/v1/items; "
+	return strings.Repeat(words, n/len(words)+1)[:n]
+}

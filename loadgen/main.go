@@ -1,0 +1,75 @@
+// Loadgen sends log packets as fast as it is asked to, over as many connections
+// as it is asked to, and reports what became of every single one.
+//
+//	options → bodies → connections → run → drain → summary → exit code
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"sluice/internal/cli"
+)
+
+// Exit codes; exitConfig is EX_CONFIG of sysexits.h.
+const (
+	exitOK     = 0
+	exitFailed = 1 // a packet was not delivered, or nothing could be sent
+	exitConfig = 78
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main with its surroundings as arguments.
+func run(args []string, stdout, stderr io.Writer) int {
+	opts, help, err := parseOptions(args, stdout)
+	if help {
+		return exitOK
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "loadgen: %v\nTry: loadgen --help\n", err)
+		return exitConfig
+	}
+	log, err := cli.Logger(opts.LogFormat, opts.LogLevel, stderr)
+	if err != nil {
+		fmt.Fprintf(stderr, "loadgen: %v\n", err)
+		return exitConfig
+	}
+	bodies, err := makeBodies(opts)
+	if err != nil {
+		fmt.Fprintf(stderr, "loadgen: %v\n", err)
+		return exitConfig
+	}
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal ends the sending and the summary follows; after that
+	// signals have their usual effect again, so that a second one ends it all.
+	context.AfterFunc(ctx, stop)
+
+	if err := reach(ctx, opts); err != nil {
+		fmt.Fprintf(stderr, "loadgen: %v\n", err)
+		return exitFailed
+	}
+	res, err := generate(ctx, opts, bodies, log, stderr)
+	if err != nil {
+		fmt.Fprintf(stderr, "loadgen: %v\n", err)
+	}
+	res.print(stdout)
+	if opts.JSON != "" {
+		if err := res.writeJSON(opts.JSON, stdout); err != nil {
+			fmt.Fprintf(stderr, "loadgen: %v\n", err)
+			return exitFailed
+		}
+	}
+	if err != nil || !res.allDelivered() {
+		return exitFailed
+	}
+	return exitOK
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"sluice/internal/cli"
+	"sluice/protocol"
+)
+
+// options are what the command line and the environment ask for.
+type options struct {
+	Connections int      `short:"c" default:"10" env:"LOADGEN_CONNECTIONS" placeholder:"N" help:"Connections, each with a sender of its own."`
+	Packets     uint64   `short:"n" env:"LOADGEN_PACKETS" placeholder:"N" help:"Packets to send in all. Without -n and -d: 2000, or every line of --from once."`
+	Duration    seconds  `short:"d" env:"LOADGEN_DURATION" placeholder:"TIME" help:"How long to send. With -n too, whichever ends first."`
+	Rate        float64  `short:"r" env:"LOADGEN_RATE" placeholder:"N" help:"Packets per second in all, sent at planned times whatever the answers do. Default: as fast as answers allow."`
+	Addr        []string `env:"LOADGEN_ADDR" placeholder:"HOST:PORT" help:"Where to send; with several, the connections spread over them. Default: 127.0.0.1:9000, or :8000 for http."`
+	Proto       string   `enum:"binary,http" default:"binary" env:"LOADGEN_PROTO" help:"binary: frames, acknowledged by an analyzer. http: POST /ingest with JSON, where a 202 counts as delivered."`
+	Messages    int      `default:"1" env:"LOADGEN_MESSAGES" placeholder:"N" help:"Log messages per packet."`
+	Size        size     `env:"LOADGEN_SIZE" placeholder:"BYTES" help:"Bytes of a packet's body before compression. Default: 200 with one message."`
+	Compress    string   `enum:"none,zstd,s2,gzip" default:"none" env:"LOADGEN_COMPRESS" help:"Compress each packet: none, zstd, s2 or gzip."`
+	From        []string `env:"LOADGEN_FROM" sep:"none" placeholder:"GLOB" help:"Send lines of these files as messages; may be repeated."`
+	JSON        string   `name:"json" env:"LOADGEN_JSON" placeholder:"FILE" help:"Write the result as JSON too; - is standard output. Schema: loadgen/README.md."`
+
+	Hello          bool    `default:"true" negatable:"" env:"LOADGEN_HELLO" help:"Begin connections with HELLO, as agents that stay do."`
+	Token          string  `env:"LOADGEN_TOKEN" help:"Secret for the HELLO."`
+	ConnectTimeout seconds `default:"5" env:"LOADGEN_CONNECT_TIMEOUT" placeholder:"TIME" help:"Give up if nobody listens at any address for so long."`
+	StallTimeout   seconds `default:"30" env:"LOADGEN_STALL_TIMEOUT" placeholder:"TIME" help:"Give up if no answer arrives for so long."`
+
+	Progress  string           `enum:"auto,always,never" default:"auto" env:"LOADGEN_PROGRESS" help:"Progress bar on standard error: auto (on a terminal), always or never."`
+	LogFormat string           `enum:"text,json" default:"text" env:"LOG_FORMAT" help:"text or json."`
+	LogLevel  string           `enum:"debug,info,warn,error" default:"warn" env:"LOG_LEVEL" help:"debug, info, warn or error."`
+	Version   kong.VersionFlag `help:"Print the version and exit."`
+}
+
+// Help is what --help says below the usage line.
+func (options) Help() string {
+	return `Examples:
+
+    loadgen -c 10 -n 2000                      2,000 packets over 10 connections
+    loadgen -c 10 -d 30s                       as many as possible in 30 s
+    loadgen -r 50000 -d 1m                     50,000 packets/s; latency counts from the planned time
+    loadgen --proto http -c 50 -n 10000        the same packets as JSON to /ingest
+    loadgen --from '/var/log/*.log'            every line of these files, once
+    loadgen --messages 100 --compress zstd     larger packets, compressed
+    loadgen -n 1000000 --json result.json      for scripts
+
+Each packet has a packet_id of its own, also over several runs. Latency is measured from the hand-over to the answer, or, with -r, from the planned time of sending, so that a stalled server does not hide its own delay. TIME is seconds or has a unit: 5, 0.5, 500ms, 2m. Each flag may also be given by its environment variable.
+
+Exit codes: 0 every packet was delivered; 1 one was not, or nobody could be reached; 78 wrong flags.`
+}
+
+// parseOptions reads flags and environment. help is true if --help or --version
+// was asked for and has been answered on stdout.
+func parseOptions(args []string, stdout io.Writer) (opts *options, help bool, err error) {
+	opts = &options{}
+	parser, err := kong.New(opts,
+		kong.Name("loadgen"),
+		kong.Description("Send log packets to a Sluice distributor or analyzer and report what became of each."),
+		kong.Vars{"version": "loadgen " + cli.Version()},
+		kong.Writers(stdout, stdout),
+		kong.Exit(func(int) { help = true }),
+	)
+	if err != nil {
+		return nil, false, err
+	}
+	_, err = parser.Parse(args)
+	if help || err != nil {
+		return nil, help, err
+	}
+	return opts, false, opts.complete()
+}
+
+// complete fills in the defaults that depend on other options, and names all
+// values that cannot work.
+func (o *options) complete() error {
+	if len(o.Addr) == 0 {
+		o.Addr = []string{"127.0.0.1:9000"}
+		if o.Proto == "http" {
+			o.Addr = []string{"127.0.0.1:8000"}
+		}
+	}
+	for i, a := range o.Addr {
+		for _, scheme := range []string{"tcp://", "http://"} {
+			a = strings.TrimPrefix(a, scheme)
+		}
+		o.Addr[i] = strings.TrimSuffix(a, "/")
+	}
+	var faults []error
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	fault(o.Connections < 1 || o.Connections > maxConnections, "-c %d: want 1 to %d connections", o.Connections, maxConnections)
+	fault(o.Messages < 1, "--messages %d: want at least 1", o.Messages)
+	fault(o.Rate < 0 || math.IsNaN(o.Rate) || math.IsInf(o.Rate, 0), "-r %v: want packets per second above 0", o.Rate)
+	fault(o.Duration < 0, "-d %s: want a time above 0", time.Duration(o.Duration))
+	fault(o.ConnectTimeout <= 0, "--connect-timeout: want a time above 0")
+	fault(o.StallTimeout <= 0, "--stall-timeout: want a time above 0")
+	fault(len(o.From) > 0 && o.Size > 0, "--size and --from: lines are as long as they are; give one of the two")
+	fault(o.Compress != "none" && o.Proto == "binary" && !o.Hello, "--compress needs HELLO: leave out --no-hello")
+	return errors.Join(faults...)
+}
+
+func (o *options) compression() protocol.Compression {
+	c, err := protocol.ParseCompression(o.Compress)
+	if err != nil {
+		panic(err) // kong's enum has only names that exist
+	}
+	return c
+}
+
+// seconds is a duration that may be written without a unit.
+type seconds time.Duration
+
+func (s *seconds) UnmarshalText(text []byte) error {
+	if f, err := strconv.ParseFloat(string(text), 64); err == nil {
+		if math.IsNaN(f) || math.Abs(f) > 1e9 {
+			return fmt.Errorf("%q is out of range", text)
+		}
+		*s = seconds(f * float64(time.Second))
+		return nil
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is no time: want seconds or a unit, as in 5, 0.5, 500ms, 2m", text)
+	}
+	*s = seconds(d)
+	return nil
+}
+
+// size is a number of bytes, with KiB or MiB if liked.
+type size int
+
+func (s *size) UnmarshalText(text []byte) error {
+	num, unit := string(text), 1
+	for suffix, u := range map[string]int{"KiB": 1 << 10, "MiB": 1 << 20} {
+		if n, ok := strings.CutSuffix(num, suffix); ok {
+			num, unit = n, u
+		}
+	}
+	n, err := strconv.Atoi(num)
+	if err != nil || n < 1 || n > 1<<30/unit {
+		return fmt.Errorf("%q is no size: want bytes, as in 200, 64KiB, 1MiB", text)
+	}
+	*s = size(n * unit)
+	return nil
+}
