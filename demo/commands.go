@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"sluice/server/stats"
+)
+
+type upCmd struct{}
+
+// Run runs the system until interrupted.
+func (upCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
+	s, err := startSystem(ctx, o, log)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("distributor  agents %s  http http://%s\n", s.distributor.Addr(), s.distributor.HTTPAddr())
+	for i, a := range s.analyzers {
+		fmt.Printf("analyzer-%d   weight %2.0f  agents %s  http http://%s\n", i+1, weights[i], a.Addr(), a.HTTPAddr())
+	}
+	fmt.Println("running; interrupt to stop")
+	<-ctx.Done()
+	return s.stop()
+}
+
+// with runs a demonstration against a system of its own.
+func with(ctx context.Context, o *options, log *slog.Logger, run func(*system, *lines) error) error {
+	l, err := readLines(o.From)
+	if err != nil {
+		return err
+	}
+	s, err := startSystem(ctx, o, log)
+	if err != nil {
+		return err
+	}
+	broken := run(s, l)
+	if err := s.stop(); err != nil {
+		return fmt.Errorf("stopping: %w", err)
+	}
+	return broken
+}
+
+type allCmd struct{}
+
+// Run runs all demonstrations, each against a fresh system.
+func (allCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
+	fmt.Println("Sluice: one distributor, four analyzers with weights 40/30/20/10, all in this process.")
+	first := weightsCmd{}.Run(ctx, o, log)
+	if err := (throughputCmd{}).Run(ctx, o, log); err != nil {
+		return err
+	}
+	return first
+}
+
+type weightsCmd struct{}
+
+// splitSlack is how far a share may be from its weight, in packets.
+const splitSlack = 10
+
+// Run shows the split: 1,000 packets, or every line of the files given.
+func (weightsCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
+	return with(ctx, o, log, func(s *system, l *lines) error {
+		count := uint64(1000)
+		if l.real {
+			count = uint64(len(l.list))
+		}
+		r, err := send(ctx, s.agentAddr(), 10, count, l)
+		if err != nil {
+			return err
+		}
+		st := s.distributor.Stats()
+		got := s.received()
+		promises := []promise{{
+			"delivered", fmt.Sprintf("%d of %d", count, count), fmt.Sprintf("%d of %d", r.delivered, r.accepted), r.delivered == count,
+		}}
+		var total float64
+		for _, w := range weights {
+			total += w
+		}
+		for i, w := range weights {
+			want := float64(count) * w / total
+			off := float64(got[i]) - want
+			promises = append(promises, promise{
+				st.Analyzers[i].Name, fmt.Sprintf("%.0f ± %d  (%.0f %%)", want, splitSlack, 100*w/total),
+				fmt.Sprintf("%d  (%.2f %%)", got[i], 100*float64(got[i])/float64(count)),
+				off <= splitSlack && off >= -splitSlack,
+			})
+		}
+		promises = append(promises, ledger(st))
+		return verdict(os.Stdout, fmt.Sprintf("Weights: %d packets over 10 connections", count), promises)
+	})
+}
+
+// ledger is the promise that every packet is accounted for.
+func ledger(st stats.Snapshot) promise {
+	return promise{"unaccounted", "0", fmt.Sprint(st.UnaccountedPackets), st.UnaccountedPackets == 0}
+}
+
+type throughputCmd struct{}
+
+// Run shows the speed: what the seed promised, and what there is.
+func (throughputCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
+	return with(ctx, o, log, func(s *system, l *lines) error {
+		few, err := send(ctx, s.agentAddr(), 10, 2000, l)
+		if err != nil {
+			return err
+		}
+		timed, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		most, err := send(timed, s.agentAddr(), 10, 0, l)
+		if err != nil {
+			return err
+		}
+		rate := float64(most.delivered) / most.took.Seconds()
+		st := s.distributor.Stats()
+		return verdict(os.Stdout, "Throughput: 10 connections, one message a packet, every packet analysed and acknowledged", []promise{
+			{"2,000 packets", "2000 delivered", fmt.Sprintf("%d in %v", few.delivered, few.took.Round(time.Millisecond)), few.delivered == 2000},
+			{"as many as it can in 5 s", "over 800/s", fmt.Sprintf("%d delivered, %.0f/s", most.delivered, rate), rate > 800},
+			{"not delivered", "0", fmt.Sprint(few.failed + most.failed), few.failed+most.failed == 0},
+			ledger(st),
+		})
+	})
+}

@@ -1,0 +1,52 @@
+// Demo runs the whole system in one process: a distributor, four analyzers
+// with weights 40/30/20/10, and agents; and shows that it keeps its promises.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"sluice/internal/cli"
+)
+
+type options struct {
+	All        allCmd        `cmd:"" default:"1" help:"Run all demonstrations (the default)."`
+	Up         upCmd         `cmd:"" help:"Run distributor and analyzers until interrupted."`
+	Weights    weightsCmd    `cmd:"" help:"Send 1,000 packets and compare each analyzer's share with its weight."`
+	Throughput throughputCmd `cmd:"" help:"Send 2,000 packets over 10 connections, then as many as possible in 5 s."`
+
+	From      []string         `help:"Send the lines of these log files (glob, repeatable) in place of made-up ones." placeholder:"GLOB"`
+	Host      string           `help:"Address to bind; ports are 9000 and 8000 (distributor), 9001-9004 and 8001-8004 (analyzers)." default:"127.0.0.1" env:"DEMO_HOST"`
+	AnyPort   bool             `help:"Bind free ports in place of the documented ones." env:"DEMO_ANY_PORT"`
+	LogFormat string           `help:"Log as text or json." enum:"text,json" default:"text" env:"LOG_FORMAT"`
+	LogLevel  string           `help:"Log level: debug, info, warn, error." enum:"debug,info,warn,error" default:"warn" env:"LOG_LEVEL"`
+	Version   kong.VersionFlag `help:"Print the version."`
+}
+
+// errBroken says that a promise was not kept; the table has told which.
+var errBroken = errors.New("a promise was broken")
+
+func main() {
+	var o options
+	k := kong.Parse(&o, kong.Name("demo"), kong.Vars{"version": cli.Version()},
+		kong.Description("Sluice in one process: a distributor on 9000 (agents) and 8000 (HTTP), analyzers 1 to 4 with weights 40/30/20/10.\n\n"+
+			"Try: demo up, then in another terminal: curl -s localhost:8000/stats"))
+	log, err := cli.Logger(o.LogFormat, o.LogLevel, os.Stderr)
+	k.FatalIfErrorf(err)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	k.BindTo(ctx, (*context.Context)(nil))
+	if err := k.Run(&o, log); err != nil {
+		if !errors.Is(err, errBroken) {
+			fmt.Fprintln(os.Stderr, "demo:", err)
+		}
+		stop()
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sluice/client"
+	"sluice/protocol"
+	"sluice/rawlog"
+)
+
+// lines gives the messages of the demonstrations: made up, or of real files.
+type lines struct {
+	list []protocol.LogMessage
+	real bool
+}
+
+// readLines reads the files that the patterns match; none: made-up lines.
+func readLines(patterns []string) (*lines, error) {
+	if len(patterns) == 0 {
+		return madeUp(), nil
+	}
+	l := &lines{real: true}
+	now := time.Now()
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("--from %q: %w", pattern, err)
+		}
+		if len(files) == 0 {
+			return nil, fmt.Errorf("--from %q: no such file", pattern)
+		}
+		for _, name := range files {
+			f, err := os.Open(name)
+			if err != nil {
+				return nil, fmt.Errorf("--from: %w", err)
+			}
+			sc := bufio.NewScanner(f)
+			for sc.Scan() {
+				l.list = append(l.list, rawlog.Parse(sc.Text(), now))
+			}
+			err = sc.Err()
+			f.Close()
+			if err != nil {
+				return nil, fmt.Errorf("--from: %s: %w", name, err)
+			}
+		}
+	}
+	if len(l.list) == 0 {
+		return nil, fmt.Errorf("--from: the files have no lines")
+	}
+	return l, nil
+}
+
+func madeUp() *lines {
+	l := &lines{}
+	levels := []protocol.Level{protocol.LevelDebug, protocol.LevelInfo, protocol.LevelInfo, protocol.LevelWarning, protocol.LevelError}
+	for i := range 50 {
+		l.list = append(l.list, protocol.LogMessage{
+			Timestamp: protocol.Timestamp{Time: time.Now()}, Level: levels[i%len(levels)], Source: fmt.Sprintf("service-%d", i%7),
+			Message: fmt.Sprintf("request %d served in %d ms", i, 3+i%40)})
+	}
+	return l
+}
+
+// sent is what became of a run of packets.
+type sent struct {
+	accepted, delivered, failed uint64
+	resends                     uint64
+	took                        time.Duration
+}
+
+// send sends packets of one line each over some connections, until count are
+// sent (0: no limit) or the context ends, and waits for every outcome.
+func send(ctx context.Context, addr string, conns int, count uint64, l *lines) (sent, error) {
+	var next, accepted, delivered, failed, resends atomic.Uint64
+	begin := time.Now()
+	var wg sync.WaitGroup
+	errs := make(chan error, conns)
+	for i := range conns {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			errs <- sendOver(ctx, addr, fmt.Sprintf("demo-agent-%d", i+1), count, &next, l, func(o client.Outcome) {
+				if o.Delivered {
+					delivered.Add(1)
+				} else {
+					failed.Add(1)
+				}
+				resends.Add(uint64(o.Resends))
+			}, &accepted)
+		}()
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return sent{}, err
+		}
+	}
+	return sent{accepted.Load(), delivered.Load(), failed.Load(), resends.Load(), time.Since(begin)}, nil
+}
+
+// sendOver sends one agent's packets: it takes numbers from next until count.
+func sendOver(ctx context.Context, addr, agent string, count uint64, next *atomic.Uint64, l *lines, outcome func(client.Outcome), accepted *atomic.Uint64) error {
+	c, err := client.New(client.Config{Addrs: []string{addr}, Hello: true, Agent: agent,
+		OnOutcome: func(_ uint64, o client.Outcome) { outcome(o) }})
+	if err != nil {
+		return err
+	}
+	run := time.Now().UnixNano()
+	packet := protocol.LogPacket{AgentID: agent, Messages: make([]protocol.LogMessage, 1)}
+	for ctx.Err() == nil {
+		n := next.Add(1)
+		if count > 0 && n > count {
+			break
+		}
+		packet.PacketID = fmt.Sprintf("%s-%x-%d", agent, run, n)
+		packet.Messages[0] = l.list[int(n-1)%len(l.list)]
+		if err := c.SendPacket(ctx, &packet, n); err != nil {
+			break // the time is over, and this packet was not accepted
+		}
+		accepted.Add(1)
+	}
+	closing, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	return c.Close(closing)
+}
