@@ -1,0 +1,51 @@
+# `make` prints the targets. `make verify` is what CI runs.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X sluice/internal/cli.version=$(VERSION)
+FUZZTIME ?= 5s
+PROGRAMS := server analyzer loadgen demo
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo run test race fuzz bench lint verify readme clean $(PROGRAMS:%=bin/%)
+
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: $(PROGRAMS:%=bin/%) ## build bin/server, bin/analyzer, bin/loadgen, bin/demo
+
+$(PROGRAMS:%=bin/%): bin/%:
+	@$(GO) build -ldflags '$(LDFLAGS)' -o $@ ./$*
+
+demo: build ## run the demonstrations: everything in one process
+	@bin/demo all
+
+run: build ## run the whole system until interrupted (demo up)
+	@bin/demo up
+
+test: ## run all tests
+	$(GO) test ./...
+
+race: ## run all tests with the race detector
+	$(GO) test -race ./...
+
+fuzz: ## run every fuzz target for FUZZTIME (5s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+lint: ## gofmt, vet, staticcheck
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) build -modfile=tools/go.mod -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+	bin/staticcheck ./...
+
+readme: build ## run the commands of the README
+	./.ci/readme
+
+verify: lint race fuzz readme ## all that must be green before a change lands
+
+clean: ## remove what was built
+	rm -rf bin
