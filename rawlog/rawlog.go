@@ -66,10 +66,7 @@ func cutPriority(s string) (protocol.Level, string) {
 	if i == 1 || i == len(s) || s[i] != '>' || n > 191 {
 		return "", s
 	}
-	s = s[i+1:]
-	if strings.HasPrefix(s, "1 ") {
-		s = s[2:]
-	}
+	s = strings.TrimPrefix(s[i+1:], "1 ") // RFC 5424's version
 	return severities()[n&7], s
 }
 

@@ -34,16 +34,15 @@ type world struct {
 
 // fakeAgent is the far end of a session.
 type fakeAgent struct {
-	name     string
-	session  *Session
-	sent     uint64
-	upTo     uint64
-	frames   uint64 // credit told
-	nacked   map[uint64]protocol.NackCode
-	lines    []string
-	deaf     bool // does not read: answers stay in the core
-	closed   bool
-	answered map[uint64]bool
+	name    string
+	session *Session
+	sent    uint64
+	upTo    uint64
+	frames  uint64 // credit told
+	nacked  map[uint64]protocol.NackCode
+	lines   []string
+	deaf    bool // does not read: answers stay in the core
+	closed  bool
 }
 
 // fakeSink is the far end of a link.
@@ -120,9 +119,7 @@ func (w *world) writeLink(l *Link) {
 	if l.Conn == nil || sink.full {
 		return
 	}
-	for _, m := range controls(w.t, w.core.NextControl(l)) {
-		sink.lines = append(sink.lines, m)
-	}
+	sink.lines = append(sink.lines, controls(w.t, w.core.NextControl(l))...)
 	for {
 		out := w.core.NextWrite(l)
 		if len(out) == 0 {
