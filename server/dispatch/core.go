@@ -56,12 +56,22 @@ func (sh *Shared) Queued() int { return int(sh.queued.Load()) }
 // BytesInUse returns how much of the byte budget is charged.
 func (sh *Shared) BytesInUse() int64 { return sh.budget.used.Load() }
 
-// LinkEvent says that a link became ready (Reason empty), or closed and why.
+// LinkEvent says what has become of a link.
 type LinkEvent struct {
 	Link   *Link
-	Ready  bool
-	Reason string
+	Change LinkChange
+	Reason string // why it drains or was lost
 }
+
+// LinkChange is a step in the life of a link.
+type LinkChange uint8
+
+// The changes, in their order; a link that was lost may become ready again.
+const (
+	LinkIsReady    LinkChange = iota // it carries data
+	LinkIsDraining                   // it takes nothing new, and its connection still stands
+	LinkIsLost                       // its connection is closed
+)
 
 // Core dispatches the frames of one loop. Owned by one loop.
 type Core struct {

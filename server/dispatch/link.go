@@ -148,7 +148,7 @@ func (c *Core) LinkLost(l *Link, reason string) {
 	c.reclaim(l, 0)
 	l.handed = 0
 	l.stage.close(&c.chunks)
-	c.events = append(c.events, LinkEvent{Link: l, Reason: l.reason})
+	c.events = append(c.events, LinkEvent{Link: l, Change: LinkIsLost, Reason: l.reason})
 	c.drainQueue()
 }
 

@@ -115,7 +115,7 @@ func (c *Core) welcomed(l *Link, w *protocol.Welcome) {
 	}
 	l.credit.Raise(w.Frames, w.Bytes)
 	l.state = linkReady
-	c.events = append(c.events, LinkEvent{Link: l, Ready: true})
+	c.events = append(c.events, LinkEvent{Link: l, Change: LinkIsReady})
 }
 
 // linkAck settles the written frames up to n.
@@ -239,7 +239,7 @@ func (c *Core) linkGoaway(l *Link, code protocol.GoawayCode, text string) {
 		return
 	}
 	l.draining = true
-	c.events = append(c.events, LinkEvent{Link: l, Reason: "analyzer drains"})
+	c.events = append(c.events, LinkEvent{Link: l, Change: LinkIsDraining, Reason: "analyzer drains"})
 	c.reclaim(l, l.handed)
 	c.drainQueue()
 	if l.live == 0 {

@@ -153,6 +153,10 @@ func command(t *testing.T, w *world, out *strings.Builder, words []string) {
 	case "falseack":
 		data := protocol.AppendAck(nil, uint64(num(2, 1)), 1<<20, 1<<40)
 		w.turn(func(c *Core) { c.ReceiveLink(c.links[num(1, 0)], data) })
+	case "goaway":
+		w.turn(func(c *Core) {
+			c.ReceiveLink(c.links[num(1, 0)], protocol.AppendGoaway(nil, protocol.GoawayDrain, "restart"))
+		})
 	case "pong":
 		w.turn(func(c *Core) { c.ReceiveLink(c.links[num(1, 0)], protocol.AppendPong(nil, []byte{1})) })
 	case "lose":

@@ -102,8 +102,8 @@ func (w *world) flush() {
 		}
 		events := w.core.TakeEvents(nil)
 		for _, e := range events {
-			w.sinks[e.Link.index].open = e.Ready || w.sinks[e.Link.index].open && e.Link.state != linkClosed
-			w.events = append(w.events, fmt.Sprintf("link %d ready=%v %s", e.Link.index, e.Ready, e.Reason))
+			w.sinks[e.Link.index].open = e.Change != LinkIsLost
+			w.events = append(w.events, strings.TrimSpace(fmt.Sprintf("link %d %s %s", e.Link.index, [...]string{"ready", "draining", "lost:"}[e.Change], e.Reason)))
 			w.publish()
 			w.core.BeginTurn(w.now)
 		}

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
@@ -31,6 +32,7 @@ type conn struct {
 	shut      bool // write side is shut
 	deadline  time.Duration
 	reason    string
+	joined    atomic.Bool // OnOpen was called; the only field that others may read
 
 	opened chan struct{}  // home only
 	engine gnet.EventLoop // home only
@@ -45,6 +47,7 @@ const lingerFor = time.Second
 func (l *Loop) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 	c := gc.Context().(*conn)
 	c.gc = gc
+	c.joined.Store(true)
 	switch c.kind {
 	case homeConn:
 		c.engine = gc.EventLoop()

@@ -61,9 +61,12 @@ func (l *Loop) flush() {
 	l.flushing = false
 	l.happened = l.core.TakeEvents(l.happened[:0])
 	for _, e := range l.happened {
-		if e.Ready {
+		switch e.Change {
+		case dispatch.LinkIsReady:
 			l.events.LinkReady(l.index, e.Link.Index())
-		} else {
+		case dispatch.LinkIsDraining:
+			l.events.LinkDraining(l.index, e.Link.Index(), e.Reason)
+		case dispatch.LinkIsLost:
 			l.events.LinkLost(l.index, e.Link.Index(), e.Reason)
 		}
 	}
@@ -105,7 +108,13 @@ func (l *Loop) writeLink(link *dispatch.Link) {
 
 func (l *Loop) writeSession(s *dispatch.Session) {
 	c, ok := s.Conn.(*conn)
-	if !ok || c.gc == nil || l.full(c) {
+	if !ok || c.gc == nil {
+		return
+	}
+	if l.full(c) {
+		if s.Closing() {
+			l.linger(c) // a peer that does not read its last words has its time, too
+		}
 		return
 	}
 	if out := l.core.NextAnswers(s); len(out) > 0 {

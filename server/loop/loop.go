@@ -32,10 +32,14 @@ const readBytes = 256 << 10
 // ErrStopped says that the loop runs no more.
 var ErrStopped = errors.New("event loop is stopped")
 
+// errNotJoined: gnet tells nobody when epoll refuses a descriptor.
+var errNotJoined = errors.New("the event loop could not watch the connection")
+
 // Events hears of the links of a loop. Called by the loop's goroutine; must
 // not block.
 type Events interface {
 	LinkReady(loop, analyzer int)
+	LinkDraining(loop, analyzer int, reason string) // takes nothing new; LinkLost follows
 	LinkLost(loop, analyzer int, reason string)
 }
 
@@ -186,8 +190,13 @@ func (l *Loop) enroll(c net.Conn, cc *conn) error {
 		c.Close()
 		return ErrStopped
 	}
-	_, err := l.client.EnrollContext(c, cc)
-	return err
+	if _, err := l.client.EnrollContext(c, cc); err != nil {
+		return err
+	}
+	if !cc.joined.Load() {
+		return errNotJoined
+	}
+	return nil
 }
 
 // Do runs f on the loop and waits until it has. Safe for concurrent use, not

@@ -137,6 +137,11 @@ func (n *Node) LinkReady(loop, analyzer int) {
 	n.health.LinkReady(loop, analyzer)
 }
 
+// LinkDraining is called by the loops.
+func (n *Node) LinkDraining(loop, analyzer int, reason string) {
+	n.health.LinkLost(loop, analyzer, reason)
+}
+
 // LinkLost is called by the loops.
 func (n *Node) LinkLost(loop, analyzer int, reason string) {
 	n.health.LinkLost(loop, analyzer, reason)
