@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,36 +23,11 @@ func readLines(patterns []string) (*lines, error) {
 	if len(patterns) == 0 {
 		return madeUp(), nil
 	}
-	l := &lines{real: true}
-	now := time.Now()
-	for _, pattern := range patterns {
-		files, err := filepath.Glob(pattern)
-		if err != nil {
-			return nil, fmt.Errorf("--from %q: %w", pattern, err)
-		}
-		if len(files) == 0 {
-			return nil, fmt.Errorf("--from %q: no such file", pattern)
-		}
-		for _, name := range files {
-			f, err := os.Open(name)
-			if err != nil {
-				return nil, fmt.Errorf("--from: %w", err)
-			}
-			sc := bufio.NewScanner(f)
-			for sc.Scan() {
-				l.list = append(l.list, rawlog.Parse(sc.Text(), now))
-			}
-			err = sc.Err()
-			f.Close()
-			if err != nil {
-				return nil, fmt.Errorf("--from: %s: %w", name, err)
-			}
-		}
+	list, err := rawlog.ReadFiles(patterns, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("--from %w", err)
 	}
-	if len(l.list) == 0 {
-		return nil, fmt.Errorf("--from: the files have no lines")
-	}
-	return l, nil
+	return &lines{list: list, real: true}, nil
 }
 
 func madeUp() *lines {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sluice/protocol"
+	"sluice/rawlog"
 )
 
 const (
@@ -81,9 +82,9 @@ func makeBodies(o *options) (*bodies, error) {
 		b.list = []body{t}
 		return b, nil
 	}
-	messages, err := readLines(o.From, time.Now())
+	messages, err := rawlog.ReadFiles(o.From, time.Now())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--from %w", err)
 	}
 	for chunk := range slices.Chunk(messages, o.Messages) {
 		t, err := m.make(chunk, "")

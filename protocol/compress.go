@@ -7,6 +7,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
+
+	"sluice/protocol/wire"
 )
 
 // Compression is how a data frame is packed. Its number is the ext type of the
@@ -95,6 +97,6 @@ func (c *Compressor) Append(dst, plain []byte) []byte {
 	default:
 		return append(dst, plain...)
 	}
-	dst = appendExtHead(dst, byte(c.kind), len(c.packed))
+	dst = wire.AppendExtHead(dst, byte(c.kind), len(c.packed))
 	return append(dst, c.packed...)
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
+
+	"sluice/protocol/wire"
 )
 
 // Level is the severity of a message, a str on the wire. Its content is not
@@ -99,7 +101,7 @@ func inRange(t time.Time) Timestamp {
 
 // EncodeMsgpack writes a msgpack timestamp (ext -1).
 func (t Timestamp) EncodeMsgpack(enc *msgpack.Encoder) error {
-	_, err := enc.Writer().Write(appendTime(nil, t.Time))
+	_, err := enc.Writer().Write(wire.AppendTime(nil, t.Time))
 	return err
 }
 

@@ -1,9 +1,13 @@
 package protocol
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"sluice/protocol/wire"
+)
 
 // timestampExt is ext type -1, the timestamp of the msgpack specification.
-const timestampExt = 0xff
+const timestampExt = wire.TimestampExt
 
 // fixedSize gives, by first byte, the whole size of a value whose first byte
 // says it all; 0 for those with a length or a count to read, and for 0xc1,

@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fastjson"
 
 	"sluice/protocol"
+	"sluice/protocol/wire"
 )
 
 // packetEncoder turns a JSON LogPacket into its binary body, straight from the
@@ -148,7 +149,7 @@ func (e *packetEncoder) appendID(field string, v *fastjson.Value) {
 
 func (e *packetEncoder) appendKeyed(key string, text []byte) {
 	e.out = append(append(e.out, 0xa0|byte(len(key))), key...) // our keys are short
-	e.out = appendStr(e.out, text)
+	e.out = wire.AppendStr(e.out, text)
 }
 
 func (e *packetEncoder) appendMessages() {
@@ -161,7 +162,7 @@ func (e *packetEncoder) appendMessages() {
 		return
 	}
 	list := e.list.GetArray()
-	e.out = appendArrayHead(append(e.out, "\xa8messages"...), len(list))
+	e.out = wire.AppendArrayHead(append(e.out, "\xa8messages"...), len(list))
 	for i, v := range list {
 		e.index = i
 		e.appendMessage(v)
@@ -226,7 +227,7 @@ func (e *packetEncoder) appendTimestamp(v *fastjson.Value) {
 		e.refuse(bad(e.path("timestamp"), form))
 		return
 	}
-	e.out = appendTime(append(e.out, "\xa9timestamp"...), t.Time)
+	e.out = wire.AppendTime(append(e.out, "\xa9timestamp"...), t.Time)
 }
 
 // text gives the bytes of a string field, or refuses.

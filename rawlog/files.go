@@ -1,4 +1,4 @@
-package main
+package rawlog
 
 import (
 	"bufio"
@@ -10,36 +10,35 @@ import (
 	"time"
 
 	"sluice/protocol"
-	"sluice/rawlog"
 )
 
 const (
-	// maxLines and maxLineBytes bound what --from keeps in memory: 200,000
+	// maxLines and maxLineBytes bound what ReadFiles keeps in memory: 200,000
 	// lines are used in turn, and what is longer than 16 KiB is cut.
 	maxLines     = 200_000
 	maxLineBytes = 16 << 10
 )
 
-// readLines makes a message of each line of the files that the patterns match,
+// ReadFiles makes a message of each line of the files that the patterns match,
 // up to maxLines. A line that does not name its source has its file's name.
-func readLines(patterns []string, now time.Time) ([]protocol.LogMessage, error) {
+func ReadFiles(patterns []string, now time.Time) ([]protocol.LogMessage, error) {
 	var out []protocol.LogMessage
 	for _, pattern := range patterns {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
-			return nil, fmt.Errorf("--from %q: %w", pattern, err)
+			return nil, fmt.Errorf("%q: %w", pattern, err)
 		}
 		if len(files) == 0 {
-			return nil, fmt.Errorf("--from %q: no such file", pattern)
+			return nil, fmt.Errorf("%q: no such file", pattern)
 		}
 		for _, name := range files {
 			if out, err = readFile(out, name, now); err != nil {
-				return nil, fmt.Errorf("--from: %w", err)
+				return nil, fmt.Errorf("read lines: %w", err)
 			}
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("--from %s: the files have no lines", strings.Join(patterns, " "))
+		return nil, fmt.Errorf("%s: the files have no lines", strings.Join(patterns, " "))
 	}
 	return out, nil
 }
@@ -66,7 +65,7 @@ func readFile(out []protocol.LogMessage, name string, now time.Time) ([]protocol
 		if text == "" {
 			continue
 		}
-		m := rawlog.Parse(text, now)
+		m := Parse(text, now)
 		if m.Source == "" {
 			m.Source = source
 		}
