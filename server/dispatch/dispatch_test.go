@@ -216,3 +216,28 @@ func TestAffinity(t *testing.T) {
 		}
 	}
 }
+
+// TestSmallCreditIsToldWhenItIsNeeded: credit that was too little to be worth
+// an ACK reaches the sender as soon as it has used up the rest, although
+// nothing more settles: the first frame's analyzer never answers.
+func TestSmallCreditIsToldWhenItIsNeeded(t *testing.T) {
+	cfg := Defaults()
+	cfg.MaxFrame = 4096
+	w := newWorld(t, cfg, 1, 1)
+	w.up(0)
+	w.up(1)
+	w.send("a", 20, 10)
+	slow := 0
+	if w.sinks[1].received[0] == "a/1" {
+		slow = 1
+	}
+	w.ack(1-slow, 1<<20) // about ten frames, none of them the first
+	a := w.agents["a"]
+	if a.upTo != 0 || len(a.lines) != 0 {
+		t.Fatalf("the first frame is not settled, and the agent heard %v", a.lines)
+	}
+	w.send("a", protocol.FirstCreditFrames-20, 10)
+	if a.frames <= protocol.FirstCreditFrames {
+		t.Errorf("all credit is used, %d frames have settled, and the agent heard %v", w.check().Delivered, a.lines)
+	}
+}

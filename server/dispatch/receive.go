@@ -36,6 +36,9 @@ func (c *Core) Receive(s *Session, data []byte) {
 	if len(data) > 0 {
 		c.keepPartial(s, data)
 	}
+	if c.stuck(s) {
+		c.touch(s) // it may wait for credit that was too little to tell before
+	}
 }
 
 // countFrames counts the complete frames of a read, so that the turn can

@@ -173,14 +173,18 @@ func (c *Core) NextAnswers(s *Session) []byte {
 func (c *Core) appendAck(out []byte, s *Session) []byte {
 	n := s.seq.UpTo()
 	frames, bytes := c.credit(s)
-	stuck := s.number >= s.creditFrames || s.bytes+uint64(c.cfg.MaxFrame) > s.creditBytes
 	more := frames > s.creditFrames || bytes > s.creditBytes
 	enough := frames-s.creditFrames >= uint64(c.cfg.SessionWindowFrames/4) || bytes-s.creditBytes >= uint64(c.cfg.SessionWindowBytes/4)
-	if n == s.told && !(more && (stuck || enough)) {
+	if n == s.told && !(more && (enough || c.stuck(s))) {
 		return out
 	}
 	s.told, s.creditFrames, s.creditBytes = n, frames, bytes
 	return protocol.AppendAck(out, n, frames, bytes)
+}
+
+// stuck says that the sender may have used up its credit, as far as it was told.
+func (c *Core) stuck(s *Session) bool {
+	return s.number >= s.creditFrames || s.bytes+uint64(c.cfg.MaxFrame) > s.creditBytes
 }
 
 // credit returns what the sender may have sent in all: what has settled, in
