@@ -54,10 +54,10 @@ func (l *Loop) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 		close(c.opened)
 		return nil, gnet.None
 	case agentConn:
-		l.core.BeginTurn(l.now())
+		l.beginTurn()
 		c.session = l.core.Open(c)
 	case linkConn:
-		l.core.BeginTurn(l.now())
+		l.beginTurn()
 		l.core.LinkOpened(c.link, c)
 	}
 	l.all[c] = struct{}{}
@@ -73,7 +73,7 @@ func (l *Loop) OnTraffic(gc gnet.Conn) gnet.Action {
 	if c.lingering || c.kind == homeConn {
 		return gnet.None // read to be discarded
 	}
-	l.core.BeginTurn(l.now())
+	l.beginTurn()
 	if c.session != nil {
 		l.core.Receive(c.session, data)
 	} else {
@@ -98,7 +98,7 @@ func (l *Loop) OnClose(gc gnet.Conn, err error) gnet.Action {
 	delete(l.all, c)
 	l.lost = append(l.lost, c)
 	if !l.flushing {
-		l.core.BeginTurn(l.now())
+		l.beginTurn()
 		l.flush()
 	}
 	return gnet.None

@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -60,9 +59,7 @@ type Loop struct {
 
 	sessions atomic.Int64 // open connections of agents
 	stopped  atomic.Bool
-	ticking  atomic.Bool // a tick is under way
-	stopTick chan struct{}
-	tickDone sync.WaitGroup
+	ticker   ticker
 
 	mail mailbox
 
@@ -76,6 +73,7 @@ type Loop struct {
 	lingering     []*conn // said their last words
 	all           map[*conn]struct{}
 	flushing      bool
+	quietTicks    int           // ticks since the last traffic, as far as idleAfter+1
 	deferred      bool          // a flush is on its way
 	flushTask     gnet.Runnable // made once: a closure per turn would allocate
 }
@@ -94,18 +92,18 @@ type Config struct {
 // Start runs a loop until Stop.
 func Start(cfg Config) (*Loop, error) {
 	l := &Loop{
-		index:    cfg.Index,
-		core:     dispatch.New(cfg.Dispatch, cfg.Shared, cfg.Analyzers),
-		events:   cfg.Events,
-		log:      cfg.Logger,
-		epoch:    cfg.Epoch,
-		stopTick: make(chan struct{}),
-		all:      make(map[*conn]struct{}),
+		index:  cfg.Index,
+		core:   dispatch.New(cfg.Dispatch, cfg.Shared, cfg.Analyzers),
+		events: cfg.Events,
+		log:    cfg.Logger,
+		epoch:  cfg.Epoch,
+		ticker: newTicker(),
+		all:    make(map[*conn]struct{}),
 	}
 	l.mail.init(l.core)
 	l.flushTask = gnet.RunnableFunc(func(context.Context) error {
 		l.deferred = false
-		l.core.BeginTurn(l.now())
+		l.beginTurn()
 		l.flush()
 		return nil
 	})
@@ -126,8 +124,7 @@ func Start(cfg Config) (*Loop, error) {
 		_ = client.Stop()
 		return nil, fmt.Errorf("event loop %d: %w", cfg.Index, err)
 	}
-	l.tickDone.Add(1)
-	go l.tickLoop()
+	l.ticker.start(func() error { return l.execute(l.tick) })
 	return l, nil
 }
 
@@ -232,51 +229,13 @@ func (l *Loop) execute(f func()) error {
 
 func (l *Loop) now() time.Duration { return time.Since(l.epoch) }
 
-func (l *Loop) tickLoop() {
-	defer l.tickDone.Done()
-	t := time.NewTicker(dispatch.TickEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-l.stopTick:
-			return
-		case <-t.C:
-			if l.ticking.Swap(true) {
-				continue // the loop is busy: its next tick does the work of both
-			}
-			if l.execute(l.tick) != nil {
-				return
-			}
-		}
-	}
-}
-
-func (l *Loop) tick() {
-	l.ticking.Store(false)
-	l.core.BeginTurn(l.now())
-	l.core.Tick()
-	for _, c := range l.blocked {
-		c.blocked = false
-		switch {
-		case c.session != nil:
-			l.core.Touch(c.session)
-		case c.link != nil && c.gc != nil:
-			l.core.TouchLink(c.link)
-		}
-	}
-	l.blocked = l.blocked[:0]
-	l.flush()
-	l.endLingering()
-}
-
 // Stop ends the loop at once and closes its connections. Safe for concurrent
 // use; drain first (Do with Core.Drain, then Finish) to lose no answer.
 func (l *Loop) Stop() error {
 	if l.stopped.Swap(true) {
 		return nil
 	}
-	close(l.stopTick)
-	l.tickDone.Wait()
+	l.ticker.end()
 	err := l.client.Stop()
 	l.mail.abandon()
 	return err

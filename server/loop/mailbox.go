@@ -81,7 +81,7 @@ func (l *Loop) readMail() {
 	m.in, m.spare = m.spare[:0], nil
 	m.awake = false
 	m.mu.Unlock()
-	l.core.BeginTurn(l.now())
+	l.beginTurn()
 	for i, s := range in {
 		var n uint64
 		if n, s.code = l.core.Submit(m.session, s.frame, s.messages); s.code == 0 && s.done != nil {
