@@ -162,7 +162,8 @@ func (c *Client) reserve(ctx context.Context, n int) (taken int, compress bool, 
 }
 
 func (c *Client) hasRoom() bool {
-	return c.closing || c.decided && c.held < c.cfg.MaxUnsettled && c.stage.bytes <= c.cfg.MaxBuffer
+	return c.closing || c.decided && c.held < c.cfg.MaxUnsettled &&
+		(c.stage.bytes <= c.cfg.MaxBuffer || c.held == 0) // the last chunk is kept, whatever its size
 }
 
 // packer compresses bodies. Its work is done outside of the client's lock,

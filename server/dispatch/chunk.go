@@ -37,13 +37,13 @@ func (b *budget) tryTake(n int64) bool {
 func (b *budget) give(n int64) { b.used.Add(-n) }
 
 // tryNew gives a chunk with room for size bytes and one reference, the
-// appender's. False means that the budget is used up.
-func (cs *chunks) tryNew(size int) (uint32, bool) {
-	want := chunkBytes
-	if size > want {
-		want = size
-	}
-	if !cs.budget.tryTake(int64(want)) {
+// appender's. False means that the budget is used up. With force it is charged
+// all the same.
+func (cs *chunks) tryNew(size int, force bool) (uint32, bool) {
+	want := max(chunkBytes, size)
+	if force {
+		cs.budget.used.Add(int64(want))
+	} else if !cs.budget.tryTake(int64(want)) {
 		return 0, false
 	}
 	var ch *chunk

@@ -85,10 +85,11 @@ type Core struct {
 	links     []*Link // by analyzer
 	chunks    chunks
 
-	queue   ring          // waits for any analyzer
-	delayed ring          // waits for its time to be tried again; unordered
-	nextDue time.Duration // of delayed, rounded down
-	nextAge time.Duration // next look for frames past the queue timeout
+	queue    ring          // waits for any analyzer
+	delayed  ring          // waits for its time to be tried again; unordered
+	nextDue  time.Duration // of delayed, rounded down
+	tickedAt time.Duration
+	nextAge  time.Duration // next look for frames past the queue timeout
 
 	hold appender // what waiting frames are copied to
 

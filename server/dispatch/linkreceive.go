@@ -192,14 +192,12 @@ func (c *Core) linkNack(l *Link, m *protocol.Control) {
 	}
 	code := protocol.NackCode(m.Code)
 	final := code == protocol.NackInvalid || code == protocol.NackTooLarge
-	for i := range m.Count {
-		n := m.N + i
+	first, end := max(m.N, l.acked+1), m.N+m.Count
+	c.count.LateAnswers += min(first, end) - m.N
+	for i := uint64(0); first+i < end; i++ {
+		n := first + i
 		if !final {
-			n = m.N + m.Count - 1 - i // backwards: each goes to the head of the queue
-		}
-		if n <= l.acked {
-			c.count.LateAnswers++
-			continue
+			n = end - 1 - i // backwards: each goes to the head of the queue
 		}
 		e := l.stage.at(int(n - l.acked - 1))
 		if e.flags&entrySettled != 0 {
@@ -225,6 +223,7 @@ func (c *Core) linkNack(l *Link, m *protocol.Control) {
 		c.linkGoaway(l, protocol.GoawayDrain, "")
 	default:
 		l.pausedTill = c.now + max(min(m.RetryAfter, c.cfg.AckTimeout), c.cfg.HandOverSpan)
+		c.spill(l) // it would wait behind the pause
 	}
 }
 

@@ -54,7 +54,7 @@ func (c *Core) tryPlace(s *Session, number uint64, frame []byte) bool {
 }
 
 func (c *Core) admit(l *Link, s *Session, frame []byte, e entry) bool {
-	if !l.stage.tryAppend(&c.chunks, frame, e) {
+	if !l.stage.tryAppend(&c.chunks, frame, e, false) {
 		return false
 	}
 	l.live++
@@ -132,7 +132,7 @@ func (c *Core) anyRoom(size int) *Link {
 // tryQueue admits a frame that no link can take now. False when the queue or
 // the budget is full.
 func (c *Core) tryQueue(q *ring, s *Session, frame []byte, e entry) bool {
-	if c.shared.queued.Add(1) > int64(c.cfg.MaxQueueFrames) || !c.hold.tryCopy(&c.chunks, frame, &e) {
+	if c.shared.queued.Add(1) > int64(c.cfg.MaxQueueFrames) || !c.hold.tryCopy(&c.chunks, frame, &e, false) {
 		c.shared.queued.Add(-1)
 		return false
 	}

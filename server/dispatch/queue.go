@@ -89,9 +89,7 @@ func (c *Core) drainQueue() {
 		l, room := c.linkFor(e)
 		switch {
 		case room:
-			if !c.handTo(l, e) {
-				return
-			}
+			c.handTo(l, e)
 		case l == nil:
 			return
 		default:
@@ -135,20 +133,16 @@ func (c *Core) linkFor(e *entry) (l *Link, room bool) {
 
 // drainWaiting hands a link the frames that wait for it alone.
 func (c *Core) drainWaiting(l *Link) {
-	for l.waiting.n > 0 && c.room(l, int(l.waiting.at(0).size)) && c.handTo(l, l.waiting.at(0)) {
+	for l.waiting.n > 0 && c.room(l, int(l.waiting.at(0).size)) {
+		c.handTo(l, l.waiting.at(0))
 		l.waiting.dropFront(1)
 	}
 }
 
-// handTo copies a waiting frame to a link's stage. False when the budget is
-// used up and nothing changed.
-func (c *Core) handTo(l *Link, e *entry) bool {
-	old := e.chunk
-	copied := *e
-	if !l.stage.tryAppend(&c.chunks, c.chunks.frame(e), copied) {
-		return false
-	}
-	c.chunks.release(old)
+// handTo copies a waiting frame to a link's stage.
+func (c *Core) handTo(l *Link, e *entry) {
+	l.stage.tryAppend(&c.chunks, c.chunks.frame(e), *e, true)
+	c.chunks.release(e.chunk)
 	c.shared.queued.Add(-1)
 	l.live++
 	if e.attempts > 0 {
@@ -157,7 +151,6 @@ func (c *Core) handTo(l *Link, e *entry) bool {
 		c.count.Analyzers[l.index].Dispatched++
 	}
 	c.touchLink(l)
-	return true
 }
 
 // delivered settles an entry of a link's stage that its analyzer acknowledged.

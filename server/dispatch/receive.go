@@ -79,8 +79,7 @@ func (c *Core) resume(s *Session, data []byte) []byte {
 	missing := protocol.HeaderSize + int(size) - len(s.partial)
 	take := min(missing, len(data))
 	if !c.growPartial(s, data[:take]) {
-		c.refuseHeader(s, int(size)+protocol.HeaderSize)
-		s.discard = missing - take
+		c.refuseCut(s, data[:take])
 		return data[take:]
 	}
 	if take == missing {
@@ -107,16 +106,9 @@ func (c *Core) keepPartial(s *Session, data []byte) {
 			return
 		}
 	}
-	if c.growPartial(s, data) {
-		return
+	if !c.growPartial(s, data) {
+		c.refuseCut(s, data)
 	}
-	if len(data) < protocol.HeaderSize { // too few to refuse by: hold the handful uncharged
-		s.partial = append(s.partial, data...)
-		return
-	}
-	size := int(protocol.FrameLength(data)) + protocol.HeaderSize
-	c.refuseHeader(s, size)
-	s.discard = size - len(data)
 }
 
 // growPartial appends to the cut frame, charging what the buffer grows by.
@@ -160,10 +152,25 @@ func (c *Core) badLength(s *Session) {
 	c.hangUp(s, protocol.GoawayProtocol, "frame length is not 1 to the largest frame")
 }
 
-// refuseHeader answers a frame whose body there is no memory for. A body
-// whose first byte is not yet known counts as data: a control frame is small
-// and never comes here, unless memory is gone altogether.
-func (c *Core) refuseHeader(s *Session, size int) {
+// refuseCut answers a cut frame, of which partial and data have arrived, that
+// there is no memory for: a data frame is busy, and the rest of its body is
+// discarded as it arrives. A control frame has no number to answer by, so it
+// ends the connection. What is too little to tell which is held uncharged; it
+// is at most a header.
+func (c *Core) refuseCut(s *Session, data []byte) {
+	have := len(s.partial) + len(data)
+	if have <= protocol.HeaderSize {
+		s.partial = append(s.partial, data...)
+		return
+	}
+	var head [protocol.HeaderSize + 1]byte
+	copy(head[copy(head[:], s.partial):], data)
+	if protocol.IsControl(head[protocol.HeaderSize]) {
+		c.hangUp(s, protocol.GoawayOverload, "out of memory budget")
+		return
+	}
+	size := protocol.HeaderSize + int(protocol.FrameLength(head[:]))
+	s.discard = size - have
 	s.number++
 	s.bytes += uint64(size)
 	s.spoke = true
@@ -252,7 +259,7 @@ func (c *Core) controlFrame(s *Session, body []byte) {
 		}
 	case protocol.OpPing:
 		if len(c.control.Echo) > len(s.pong) {
-			c.hangUp(s, protocol.GoawayProtocol, "PING carries more than 32 bytes")
+			c.hangUp(s, protocol.GoawayProtocol, "PING carries more than 64 bytes")
 			return
 		}
 		s.pongSize = copy(s.pong[:], c.control.Echo)

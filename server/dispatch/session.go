@@ -41,13 +41,13 @@ type Session struct {
 	charged int64  // bytes of the budget that partial holds
 	discard int    // body bytes still to come of a frame that was refused by its header
 
-	hello    bool // said HELLO
-	spoke    bool // sent any frame, so that HELLO is out of place
-	gone     bool // the connection is closed
-	closing  bool // last words are said: nothing more is read
-	drained  bool // GOAWAY 0 was said
-	dirty    bool // in the core's list of sessions with something to say
-	pong     [32]byte
+	hello    bool     // said HELLO
+	spoke    bool     // sent any frame, so that HELLO is out of place
+	gone     bool     // the connection is closed
+	closing  bool     // last words are said: nothing more is read
+	drained  bool     // GOAWAY 0 was said
+	dirty    bool     // in the core's list of sessions with something to say
+	pong     [64]byte // x of the last PING
 	pongSize int
 	answers  []byte // NACKs and last words that wait for the socket, in order
 	nack     pendingNack
@@ -219,7 +219,12 @@ func (c *Core) flushNack(s *Session) {
 	}
 	s.answers = protocol.AppendNack(s.answers, p.n, p.code, p.retry, p.text, p.count)
 	p.count = 0
-	if len(s.answers) > answerBytes && !s.closing {
+}
+
+// Unread tells that the session's socket has not taken the last answers yet.
+// A sender that leaves too many more of them unread is hung up on.
+func (c *Core) Unread(s *Session) {
+	if len(s.answers) > answerBytes {
 		c.hangUp(s, protocol.GoawayOverload, "answers are not read")
 	}
 }

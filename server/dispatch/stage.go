@@ -82,7 +82,12 @@ type appender struct {
 
 // tryCopy copies a frame and makes e refer to the copy. False means that the
 // byte budget is used up and nothing changed.
-func (a *appender) tryCopy(cs *chunks, frame []byte, e *entry) bool {
+//
+// force copies in any case. It is for frames that were admitted before and
+// only move: the chunk they leave is freed as they go, so a stage overdraws by
+// about one chunk, and without it a queue that has used up the budget could
+// never be emptied.
+func (a *appender) tryCopy(cs *chunks, frame []byte, e *entry, force bool) bool {
 	var ch *chunk
 	if a.open {
 		ch = cs.all[a.tail]
@@ -91,7 +96,7 @@ func (a *appender) tryCopy(cs *chunks, frame []byte, e *entry) bool {
 		}
 	}
 	if ch == nil || cap(ch.buf)-len(ch.buf) < len(frame) {
-		id, ok := cs.tryNew(len(frame))
+		id, ok := cs.tryNew(len(frame), force)
 		if !ok {
 			return false
 		}
@@ -125,9 +130,9 @@ type stage struct {
 }
 
 // tryAppend copies a frame to the end. False means that the byte budget is
-// used up and nothing changed.
-func (st *stage) tryAppend(cs *chunks, frame []byte, e entry) bool {
-	if !st.tryCopy(cs, frame, &e) {
+// used up and nothing changed; with force (see tryCopy) it does not happen.
+func (st *stage) tryAppend(cs *chunks, frame []byte, e entry, force bool) bool {
+	if !st.tryCopy(cs, frame, &e, force) {
 		return false
 	}
 	st.pushBack(e)

@@ -10,10 +10,16 @@ import (
 // Tick does what time alone brings about: PINGs, silence, stale links,
 // retries, timeouts. To be called every TickEvery or so, traffic or not.
 func (c *Core) Tick() {
-	for _, l := range c.links {
-		c.checkLink(l)
+	gap := c.now - c.tickedAt
+	c.tickedAt = c.now
+	if gap > longestGap {
+		c.excuse(gap)
+	} else {
+		for _, l := range c.links {
+			c.checkLink(l)
+		}
+		c.markStale()
 	}
-	c.markStale()
 	c.wakeDelayed()
 	if c.now >= c.nextAge {
 		c.nextAge = c.now + time.Second
@@ -41,6 +47,23 @@ func (c *Core) Tick() {
 // TickEvery is the time between ticks. It bounds how late PINGs, silence and
 // spills are noticed.
 const TickEvery = 20 * time.Millisecond
+
+// longestGap between two ticks is twice the pace of an idle loop. Beyond it
+// it was we who were silent (stopped, starved, suspended), and the answers of
+// the analyzers may still lie unread in our sockets.
+const longestGap = 500 * time.Millisecond
+
+// excuse gives every link the time back that this loop was not there.
+func (c *Core) excuse(gap time.Duration) {
+	for _, l := range c.links {
+		l.heardAt = min(l.heardAt+gap, c.now)
+		l.progressAt = min(l.progressAt+gap, c.now)
+		l.openedAt = min(l.openedAt+gap, c.now)
+		if l.pingedAt != 0 {
+			l.pingedAt = min(l.pingedAt+gap, c.now)
+		}
+	}
+}
 
 // checkLink sends the PING that is due, and gives up a link that is silent,
 // makes no progress, or never said WELCOME.
@@ -90,10 +113,18 @@ func (c *Core) markStale() {
 	}
 	for _, l := range c.links {
 		stale := fresh && l.state == linkReady && c.late(l)
-		if stale && !c.cfg.Strict && c.cfg.Route == RouteWeighted && l.stage.n > l.handed {
-			c.count.Spilled += uint64(c.reclaim(l, l.handed))
+		if stale {
+			c.spill(l)
 		}
 		l.stale = stale
+	}
+}
+
+// spill moves what was not written to a link to the head of the queue, unless
+// each frame has to wait for the analyzer that was picked for it.
+func (c *Core) spill(l *Link) {
+	if !c.cfg.Strict && c.cfg.Route == RouteWeighted && l.stage.n > l.handed {
+		c.count.Spilled += uint64(c.reclaim(l, l.handed))
 	}
 }
 

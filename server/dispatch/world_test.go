@@ -305,7 +305,7 @@ func (w *world) check() Counters {
 	if q := uint64(w.shared.Queued()); q != n.Queued {
 		w.t.Fatalf("shared queue count %d, queued %d", q, n.Queued)
 	}
-	if used := w.shared.BytesInUse(); used < 0 || used > w.cfg.ByteBudget+int64(sparePartials*sparePartialBytes) {
+	if used := w.shared.BytesInUse(); used < 0 || used > w.cfg.ByteBudget+w.overdraft() {
 		w.t.Fatalf("byte budget in use: %d of %d", used, w.cfg.ByteBudget)
 	}
 	unsettled := 0
@@ -318,6 +318,12 @@ func (w *world) check() Counters {
 		w.t.Fatalf("sessions wait for %d, stages hold %d", unsettled, n.Queued+n.InFlight)
 	}
 	return n
+}
+
+// overdraft is by how much the byte budget may be passed: spare buffers, and
+// one chunk for each link that admitted frames move to.
+func (w *world) overdraft() int64 {
+	return sparePartials*sparePartialBytes + int64(len(w.sinks)*max(chunkBytes, w.cfg.MaxFrame+protocol.HeaderSize))
 }
 
 // rejected describes the refusals of a snapshot.

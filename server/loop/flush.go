@@ -112,6 +112,7 @@ func (l *Loop) writeSession(s *dispatch.Session) {
 		return
 	}
 	if l.full(c) {
+		l.core.Unread(s)
 		if s.Closing() {
 			l.linger(c) // a peer that does not read its last words has its time, too
 		}

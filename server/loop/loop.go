@@ -196,7 +196,8 @@ func (l *Loop) enroll(c net.Conn, cc *conn) error {
 	return nil
 }
 
-// Do runs f on the loop and waits until it has. Safe for concurrent use, not
+// Do runs f on the loop and waits until it has. When the context ends first, f
+// may still run later. Safe for concurrent use, not
 // from the loop itself.
 func (l *Loop) Do(ctx context.Context, f func(*dispatch.Core)) error {
 	done := make(chan struct{})

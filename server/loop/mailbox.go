@@ -47,8 +47,8 @@ func (m *mailbox) init(core *dispatch.Core) {
 
 // Submit gives a scanned frame (header included) to the loop and waits until
 // it was admitted (code 0) or refused. frame is borrowed until then. done may
-// be nil; for an admitted frame it is called exactly once, by the loop, and
-// must not block. Safe for concurrent use.
+// be nil; for an admitted frame it is called exactly once, by the loop, unless
+// the loop is stopped before; it must not block. Safe for concurrent use.
 func (l *Loop) Submit(frame []byte, messages int, done func(Delivery)) protocol.NackCode {
 	m := &l.mail
 	s := m.pool.Get().(*submission)

@@ -166,12 +166,17 @@ func (n *Node) Shutdown(ctx context.Context) error {
 // acknowledged.
 var ErrUnsettled = errors.New("packets were left unsettled")
 
+// answerWait bounds the wait for a loop to do as it is told.
+const answerWait = 5 * time.Second
+
 func (n *Node) shutdown(ctx context.Context) error {
 	n.draining.Store(true)
 	n.health.Silence()
 	err := n.agents.Close()
 	for _, l := range n.loops {
-		err = errors.Join(err, l.Do(ctx, (*dispatch.Core).Drain))
+		asked, cancel := context.WithTimeout(context.Background(), answerWait)
+		err = errors.Join(err, l.Do(asked, (*dispatch.Core).Drain))
+		cancel()
 	}
 	left := n.awaitSettled(ctx)
 	if left > 0 {
@@ -188,6 +193,7 @@ func (n *Node) shutdown(ctx context.Context) error {
 		n.log.Debug("HTTP connections were cut at the end of the drain")
 	}
 	n.pool.Stop()
+	n.counters() // the last ones, for those who ask afterwards
 	for _, l := range n.loops {
 		err = errors.Join(err, l.Stop())
 	}
@@ -200,12 +206,7 @@ func (n *Node) awaitSettled(ctx context.Context) int {
 	poll := time.NewTicker(dispatch.TickEvery)
 	defer poll.Stop()
 	for {
-		left := 0
-		for _, l := range n.loops {
-			if err := l.Do(ctx, func(c *dispatch.Core) { left += c.Unsettled() }); err != nil {
-				return max(left, 1)
-			}
-		}
+		left := n.unsettled()
 		if left == 0 {
 			return 0
 		}
@@ -215,4 +216,21 @@ func (n *Node) awaitSettled(ctx context.Context) int {
 		case <-poll.C:
 		}
 	}
+}
+
+// unsettled asks every loop. One that does not answer in time counts as one
+// packet: it cannot be said to hold none.
+func (n *Node) unsettled() int {
+	ctx, cancel := context.WithTimeout(context.Background(), answerWait)
+	defer cancel()
+	sum := 0
+	for _, l := range n.loops {
+		left := make(chan int, 1) // the loop may answer after we have gone
+		if l.Do(ctx, func(c *dispatch.Core) { left <- c.Unsettled() }) != nil {
+			sum++
+			continue
+		}
+		sum += <-left
+	}
+	return sum
 }

@@ -1,0 +1,141 @@
+package dispatch
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"sluice/protocol"
+)
+
+// These are faults that reviewers found in real processes; each failed before
+// its mend.
+
+// TestFullBudgetDrains: a queue that has used up the whole byte budget is
+// emptied as soon as an analyzer comes, although moving a frame copies it.
+func TestFullBudgetDrains(t *testing.T) {
+	cfg := Defaults()
+	cfg.ByteBudget = 4 * chunkBytes
+	w := newWorld(t, cfg, 1, 1)
+	w.send("a", 1000, 2000)
+	n := w.check()
+	if n.Queued == 0 || n.Queued == 1000 {
+		t.Fatalf("the budget should be full: %d of 1,000 wait", n.Queued)
+	}
+	w.up(0)
+	w.up(1)
+	for range 100 {
+		w.advance(TickEvery)
+		w.ack(0, 1<<20)
+		w.ack(1, 1<<20)
+		w.check()
+	}
+	if after := w.check(); after.Delivered != n.Queued || after.Queued != 0 {
+		t.Errorf("%d waited, %d were delivered, %d still wait", n.Queued, after.Delivered, after.Queued)
+	}
+}
+
+// TestCutControlFrameIsNeverNumbered: out of memory, a control frame that was
+// cut is not taken for data, which would shift every later number.
+func TestCutControlFrameIsNeverNumbered(t *testing.T) {
+	ping := protocol.AppendPing(nil, 1<<40)
+	for cut := 1; cut < len(ping); cut++ {
+		t.Run(fmt.Sprint(cut), func(t *testing.T) {
+			cfg := Defaults()
+			cfg.ByteBudget = 1
+			w := newWorld(t, cfg, 1)
+			a := w.agent("a")
+			w.turn(func(c *Core) { c.Receive(a.session, ping[:cut]) })
+			w.turn(func(c *Core) { c.Receive(a.session, ping[cut:]) })
+			if a.session.number != 0 || len(a.nacked) != 0 {
+				t.Errorf("a PING cut after %d bytes was numbered: %v", cut, a.lines)
+			}
+			if cut > protocol.HeaderSize && !a.closed {
+				t.Errorf("no memory for it, and the agent heard %v", a.lines)
+			}
+			w.check()
+		})
+	}
+}
+
+// TestNothingWaitsBehindBusy: what was not written to an analyzer that says
+// busy goes to the other one.
+func TestNothingWaitsBehindBusy(t *testing.T) {
+	w := newWorld(t, Defaults(), 1, 1)
+	w.up(0)
+	w.up(1)
+	w.send("a", 4000, 10)
+	handed := w.core.links[0].handed
+	if handed >= w.core.links[0].stage.n {
+		t.Fatal("everything was written: nothing is left to wait")
+	}
+	busy := protocol.AppendNack(nil, 1, protocol.NackBusy, 10*time.Second, "", uint64(handed))
+	busy = protocol.AppendAck(busy, uint64(handed), 1<<20, 1<<40)
+	w.turn(func(c *Core) { c.ReceiveLink(c.links[0], busy) })
+	for range 50 {
+		w.ack(1, 1<<20)
+		w.advance(TickEvery)
+	}
+	if n := w.check(); n.Delivered != 4000 {
+		t.Errorf("%d of 4,000 delivered while one analyzer is busy for 10 s", n.Delivered)
+	}
+}
+
+// TestOurOwnPauseIsNobodysSilence: after the loop itself stood still, healthy
+// analyzers keep their links.
+func TestOurOwnPauseIsNobodysSilence(t *testing.T) {
+	w := newWorld(t, Defaults(), 1, 1)
+	w.up(0)
+	w.up(1)
+	w.advance(time.Second)
+	w.send("a", 100, 10)
+	w.now += 5 * time.Second // and the ACKs lie unread in the sockets
+	w.turn(func(c *Core) { c.Tick() })
+	w.ack(0, 1<<20)
+	w.ack(1, 1<<20)
+	w.advance(100 * time.Millisecond)
+	if n := w.check(); n.Delivered != 100 || n.Redispatched != 0 || n.Analyzers[0].Links != 1 || n.Analyzers[1].Links != 1 {
+		t.Errorf("after a pause of 5 s: %+v", n)
+	}
+	// And a real silence is still noticed.
+	w.send("a", 10, 10)
+	w.advance(1500 * time.Millisecond)
+	if n := w.check(); n.Analyzers[0].Links+n.Analyzers[1].Links != 0 {
+		t.Errorf("silent analyzers keep their links: %+v", n)
+	}
+}
+
+// TestManyNacksToOneWhoReads: answers that do not merge are no reason to hang
+// up on a sender that reads; on one that does not, they are.
+func TestManyNacksToOneWhoReads(t *testing.T) {
+	w := newWorld(t, Defaults(), 1)
+	w.up(0)
+	w.core.cfg.HandOverMin = 1 << 20
+	w.send("a", 4000, 10)
+	var nacks []byte
+	for n := uint64(1); n <= 4000; n += 2 {
+		nacks = protocol.AppendNack(nacks, n, protocol.NackInvalid, 0, "sixty-five bytes of text that tell what is wrong with this packet", 1)
+	}
+	nacks = protocol.AppendAck(nacks, 4000, 1<<20, 1<<40)
+	w.turn(func(c *Core) { c.ReceiveLink(c.links[0], nacks) })
+	a := w.agents["a"]
+	if a.closed || a.upTo != 4000 || len(a.nacked) != 2000 {
+		t.Errorf("closed %v, acknowledged up to %d, %d refusals", a.closed, a.upTo, len(a.nacked))
+	}
+	w.check()
+}
+
+// TestOldNacksAreCheap: a NACK that names everything ever acknowledged is a
+// late answer, counted in one step.
+func TestOldNacksAreCheap(t *testing.T) {
+	w := newWorld(t, Defaults(), 1)
+	w.up(0)
+	l := w.core.links[0]
+	l.acked = 1 << 62 // a history that no loop could walk
+	w.send("a", 1, 10)
+	old := protocol.AppendNack(nil, 1, protocol.NackBusy, 0, "", 1<<62)
+	w.turn(func(c *Core) { c.ReceiveLink(l, old) })
+	if n := w.check(); n.LateAnswers != 1<<62 || n.InFlight != 1 {
+		t.Errorf("late %d, in flight %d", n.LateAnswers, n.InFlight)
+	}
+}

@@ -1,0 +1,242 @@
+package listener
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long anything may take on a busy machine.
+const patience = 60 * time.Second
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// leavesNothing fails the test if it leaves a goroutine behind. Call it first.
+func leavesNothing(t *testing.T) {
+	t.Helper()
+	before := runtime.NumGoroutine()
+	t.Cleanup(func() {
+		for end := time.Now().Add(patience); runtime.NumGoroutine() > before; runtime.Gosched() {
+			if time.Now().After(end) {
+				stacks := make([]byte, 1<<20)
+				t.Fatalf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
+			}
+		}
+	})
+}
+
+// fakeLoop keeps the connections that it is given, and tells.
+type fakeLoop struct {
+	index    int
+	sessions atomic.Int64
+	refuse   error
+	took     chan<- int
+
+	mu   sync.Mutex
+	kept []net.Conn
+}
+
+func (f *fakeLoop) Sessions() int { return int(f.sessions.Load()) }
+
+func (f *fakeLoop) AddAgent(c net.Conn) error {
+	defer func() { f.took <- f.index }()
+	if f.refuse != nil {
+		return f.refuse
+	}
+	f.sessions.Add(1)
+	f.mu.Lock()
+	f.kept = append(f.kept, c)
+	f.mu.Unlock()
+	return nil
+}
+
+func newLoops(t *testing.T, sessions ...int64) (loops []Loop, took chan int) {
+	took = make(chan int, 64)
+	for i, n := range sessions {
+		f := &fakeLoop{index: i, took: took}
+		f.sessions.Store(n)
+		loops = append(loops, f)
+		t.Cleanup(func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			for _, c := range f.kept {
+				c.Close()
+			}
+		})
+	}
+	return loops, took
+}
+
+func await(t *testing.T, took <-chan int) int {
+	t.Helper()
+	select {
+	case i := <-took:
+		return i
+	case <-time.After(patience):
+		t.Fatal("no loop was given the connection")
+		panic("unreachable")
+	}
+}
+
+func start(t *testing.T, loops []Loop) *Listener {
+	t.Helper()
+	l, err := Listen("127.0.0.1:0", quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Start(loops)
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func dial(t *testing.T, addr net.Addr) net.Conn {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", addr.String(), patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestTheLoopWithTheFewestGetsIt(t *testing.T) {
+	leavesNothing(t)
+	loops, took := newLoops(t, 2, 0, 1)
+	l := start(t, loops)
+	for i, want := range []int{1, 1, 2, 0, 1, 2} { // the first of equals
+		dial(t, l.Addr())
+		if got := await(t, took); got != want {
+			t.Fatalf("connection %d went to loop %d, want %d", i, got, want)
+		}
+	}
+}
+
+func TestARefusedConnectionIsClosedAndTheNextAccepted(t *testing.T) {
+	leavesNothing(t)
+	loops, took := newLoops(t, 0)
+	loops[0].(*fakeLoop).refuse = errors.New("stopped")
+	l := start(t, loops)
+	for range 2 {
+		c := dial(t, l.Addr())
+		await(t, took)
+		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the connection is open: %v", err)
+		}
+	}
+}
+
+func TestCloseEndsAcceptingAndNothingElse(t *testing.T) {
+	leavesNothing(t)
+	loops, took := newLoops(t, 0)
+	l := start(t, loops)
+	c := dial(t, l.Addr())
+	await(t, took)
+	for range 2 { // may be called again
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if late, err := net.DialTimeout("tcp", l.Addr().String(), patience); err == nil {
+		late.Close()
+		t.Error("the port still accepts")
+	}
+	// What was accepted before lives on.
+	kept := loops[0].(*fakeLoop).kept[0]
+	if _, err := kept.Write([]byte{7}); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCloseBeforeStart(t *testing.T) {
+	l, err := Listen("127.0.0.1:0", quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Listen(l.Addr().String(), quiet)
+	if err != nil {
+		t.Fatalf("the address is not free again: %v", err)
+	}
+	again.Close()
+}
+
+func TestAnAddressInUse(t *testing.T) {
+	l, err := Listen("127.0.0.1:0", quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var op *net.OpError
+	if _, err := Listen(l.Addr().String(), quiet); !errors.As(err, &op) || !errors.Is(err, syscall.EADDRINUSE) || op.Addr.String() != l.Addr().String() {
+		t.Errorf("%v does not say that %v is in use", err, l.Addr())
+	}
+}
+
+// exhausted is a listener out of descriptors until failures have failed.
+type exhausted struct {
+	net.Listener
+	failures atomic.Int64
+	failed   chan struct{} // gets one for each failure, as far as there is room
+}
+
+func (e *exhausted) Accept() (net.Conn, error) {
+	if e.failures.Add(-1) >= 0 {
+		select {
+		case e.failed <- struct{}{}:
+		default:
+		}
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
+	}
+	return e.Listener.Accept()
+}
+
+func startExhausted(t *testing.T, failures int64, loops []Loop) (*Listener, *exhausted) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &exhausted{Listener: ln, failed: make(chan struct{}, 1)}
+	e.failures.Store(failures)
+	l := &Listener{ln: e, log: quiet, stop: make(chan struct{})}
+	l.Start(loops)
+	t.Cleanup(func() { l.Close() })
+	return l, e
+}
+
+func TestAcceptingSurvivesWantOfDescriptors(t *testing.T) {
+	leavesNothing(t)
+	loops, took := newLoops(t, 0)
+	l, _ := startExhausted(t, 3, loops)
+	dial(t, l.Addr())
+	await(t, took)
+}
+
+func TestCloseWhileOutOfDescriptors(t *testing.T) {
+	leavesNothing(t)
+	loops, _ := newLoops(t, 0)
+	l, e := startExhausted(t, 1<<40, loops)
+	select {
+	case <-e.failed:
+	case <-time.After(patience):
+		t.Fatal("no accept")
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}

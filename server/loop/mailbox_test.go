@@ -1,0 +1,166 @@
+package loop
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"sluice/protocol"
+	"sluice/server/dispatch"
+)
+
+// hearing counts the calls of one done, and passes the first ones on.
+type hearing struct {
+	calls atomic.Int64
+	heard chan Delivery
+}
+
+func newHearing() *hearing { return &hearing{heard: make(chan Delivery, 4)} }
+
+func (h *hearing) done(d Delivery) {
+	h.calls.Add(1)
+	h.heard <- d
+}
+
+func TestSubmitIsDeliveredAndHeardOnce(t *testing.T) {
+	w := newWorld(t, 2, nil)
+	to := w.addAnalyzer(1, true)
+	w.weigh(0, 1)
+	h := newHearing()
+	if code := w.loop.Submit(packet("a"), 1, h.done); code != 0 {
+		t.Fatalf("refused: %v", code)
+	}
+	if got := await(t, "packet", to.packets); got != "a" {
+		t.Fatalf("analyzer got %s", got)
+	}
+	if d := await(t, "outcome", h.heard); d != (Delivery{Delivered: true, Analyzer: 1}) {
+		t.Errorf("outcome %+v", d)
+	}
+	if code := w.loop.Submit(packet("b"), 1, nil); code != 0 { // nobody cares to hear
+		t.Fatalf("refused: %v", code)
+	}
+	await(t, "packet", to.packets)
+	if err := w.loop.Stop(); err != nil {
+		t.Error(err)
+	}
+	if n := h.calls.Load(); n != 1 {
+		t.Errorf("done was called %d times", n)
+	}
+}
+
+func TestSubmitIsBusyWhenTheQueueIsFull(t *testing.T) {
+	w := newWorld(t, 1, func(c *dispatch.Config) { c.MaxQueueFrames = 2 })
+	var admitted [2]*hearing
+	frame := make([]byte, 0, 256)
+	for i := range admitted {
+		admitted[i] = newHearing()
+		frame = append(frame[:0], packet(fmt.Sprint("p", i))...)
+		if code := w.loop.Submit(frame, 1, admitted[i].done); code != 0 {
+			t.Fatalf("packet %d of 2: refused: %v", i, code)
+		}
+		clear(frame) // borrowed until Submit returned, and no longer
+	}
+	refused := newHearing()
+	if code := w.loop.Submit(packet("too many"), 1, refused.done); code != protocol.NackBusy {
+		t.Fatalf("code %v, want busy", code)
+	}
+	// An analyzer comes at last: what was admitted is delivered to it.
+	w.weigh(1)
+	to := w.addAnalyzer(0, true)
+	for i, h := range admitted {
+		if got, want := await(t, "packet", to.packets), fmt.Sprint("p", i); got != want {
+			t.Errorf("analyzer got %s, want %s", got, want)
+		}
+		if d := await(t, "outcome", h.heard); !d.Delivered {
+			t.Errorf("outcome %+v", d)
+		}
+	}
+	if err := w.loop.Stop(); err != nil {
+		t.Error(err)
+	}
+	for i, h := range append(admitted[:], refused) {
+		if got, want := h.calls.Load(), int64(1-i/2); got != want {
+			t.Errorf("done %d was called %d times, want %d", i, got, want)
+		}
+	}
+}
+
+func TestConcurrentSubmissionsAreEachHeardOnce(t *testing.T) {
+	const senders, each = 8, 100
+	w := newWorld(t, 1, nil)
+	to := w.addAnalyzer(0, true)
+	w.weigh(1)
+	var calls [senders * each]atomic.Int64
+	var all sync.WaitGroup
+	for s := range senders {
+		all.Go(func() {
+			for i := range each {
+				heard := make(chan struct{}, 4)
+				code := w.loop.Submit(packet(fmt.Sprint(s, "-", i)), 1, func(d Delivery) {
+					calls[s*each+i].Add(1)
+					heard <- struct{}{}
+				})
+				if code != 0 {
+					t.Errorf("refused: %v", code)
+					return
+				}
+				<-heard
+			}
+		})
+	}
+	seen := map[string]bool{}
+	for range senders * each {
+		seen[await(t, "packet", to.packets)] = true
+	}
+	all.Wait()
+	if len(seen) != senders*each {
+		t.Errorf("%d different packets, want %d", len(seen), senders*each)
+	}
+	if err := w.loop.Stop(); err != nil {
+		t.Error(err)
+	}
+	for i := range calls {
+		if n := calls[i].Load(); n != 1 {
+			t.Errorf("done %d was called %d times", i, n)
+		}
+	}
+}
+
+func TestSubmitToAStoppedLoop(t *testing.T) {
+	w := newWorld(t, 1, nil)
+	if err := w.loop.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if code := w.loop.Submit(packet("a"), 1, func(Delivery) { t.Error("heard of a refused packet") }); code != protocol.NackDraining {
+			t.Errorf("code %v, want draining", code)
+		}
+	}
+}
+
+// Whoever submits while the loop stops gets an answer: admitted or refused.
+func TestSubmitWhileStopping(t *testing.T) {
+	w := newWorld(t, 1, func(c *dispatch.Config) { c.MaxQueueFrames = 1 << 20 })
+	var all sync.WaitGroup
+	begun := make(chan struct{}, 4)
+	for range 4 {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				if code := w.loop.Submit(packet("a"), 1, nil); code == protocol.NackDraining {
+					return
+				}
+				if i == 10 {
+					begun <- struct{}{}
+				}
+			}
+		})
+	}
+	for range 4 {
+		await(t, "begin", begun)
+	}
+	if err := w.loop.Stop(); err != nil {
+		t.Error(err)
+	}
+	all.Wait()
+}

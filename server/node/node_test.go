@@ -1,0 +1,379 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"sluice/protocol"
+	"sluice/server/config"
+	"sluice/server/stats"
+)
+
+// patience is how long anything may take on a busy machine.
+const patience = 60 * time.Second
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// leavesNothing fails the test if it leaves a goroutine behind. Call it first.
+func leavesNothing(t *testing.T) {
+	t.Helper()
+	before, _ := goroutines()
+	t.Cleanup(func() {
+		poll := time.NewTicker(5 * time.Millisecond) // fasthttp's workers take their time
+		defer poll.Stop()
+		for end := time.Now().Add(patience); ; <-poll.C {
+			after, stacks := goroutines()
+			if after <= before {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%d goroutines before, %d after:\n%s", before, after, stacks)
+			}
+		}
+	})
+}
+
+// goroutines counts all but the one that fasthttp starts once in a process, to
+// keep the date of its answers.
+func goroutines() (n int, stacks string) {
+	buf := make([]byte, 1<<20)
+	stacks = string(buf[:runtime.Stack(buf, true)])
+	return strings.Count(stacks, "\ngoroutine ") - strings.Count(stacks, "created by github.com/valyala/fasthttp.updateServerDate"), stacks
+}
+
+func await[T any](t *testing.T, what string, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("no %s", what)
+		panic("unreachable")
+	}
+}
+
+func awaitTrue(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for end := time.Now().Add(patience); !f(); <-poll.C {
+		if time.Now().After(end) {
+			t.Fatalf("never %s", what)
+		}
+	}
+}
+
+// settings is a small distributor on ports of the system's choice.
+func settings(analyzers ...string) config.Config {
+	cfg := config.Default()
+	cfg.Listen, cfg.HTTPListen, cfg.Workers = "127.0.0.1:0", "127.0.0.1:0", 2
+	cfg.Silence, cfg.SpillAfter = patience, patience // a starved machine is no silent analyzer
+	cfg.Analyzers = nil
+	for i, addr := range analyzers {
+		cfg.Analyzers = append(cfg.Analyzers, config.Analyzer{Name: string(rune('a' + i)), Addr: addr, Weight: 1})
+	}
+	return cfg
+}
+
+func start(t *testing.T, cfg config.Config) *Node {
+	t.Helper()
+	n, err := Start(cfg, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // after a test that has called it, it says the same again
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		_ = n.Shutdown(ctx)
+	})
+	return n
+}
+
+// deadAddr is an address that nobody listens on.
+func deadAddr(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	return ln.Addr().String()
+}
+
+// startAnalyzer acknowledges everything and tells the ids; over with the test.
+func startAnalyzer(t *testing.T) (addr string, packets chan string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	packets = make(chan string, 64)
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var conns []net.Conn
+	all.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			conns = append(conns, c)
+			mu.Unlock()
+			all.Go(func() { analyze(c, packets) })
+		}
+	})
+	t.Cleanup(func() {
+		ln.Close()
+		mu.Lock()
+		for _, c := range conns {
+			c.Close()
+		}
+		mu.Unlock()
+		all.Wait()
+	})
+	return ln.Addr().String(), packets
+}
+
+func analyze(c net.Conn, packets chan<- string) {
+	defer c.Close()
+	r := protocol.NewFrameReader(c, protocol.DefaultMaxFrame)
+	n := uint64(0)
+	for {
+		body, err := r.Next()
+		if err != nil {
+			return
+		}
+		var answer []byte
+		if protocol.IsControl(body[0]) {
+			var m protocol.Control
+			if protocol.ParseControl(body, &m) != nil {
+				return
+			}
+			switch m.Op {
+			case protocol.OpHello:
+				answer = protocol.AppendWelcome(nil, protocol.Welcome{Version: protocol.Version, Server: "fake", Frames: 4096, Bytes: 4 << 20,
+					MaxFrame: protocol.DefaultMaxFrame, Compression: []protocol.Compression{protocol.Zstd, protocol.S2, protocol.Gzip}})
+			case protocol.OpPing:
+				answer = protocol.AppendPong(nil, m.Echo)
+			}
+		} else {
+			var s protocol.Scanned
+			if protocol.Scan(body, &s) != nil {
+				return
+			}
+			n++
+			packets <- string(s.PacketID)
+			answer = protocol.AppendAck(nil, n, n+4096, 1<<30)
+		}
+		if _, err := c.Write(answer); err != nil {
+			return
+		}
+	}
+}
+
+func body(id string) []byte {
+	return protocol.AppendPacket(nil, &protocol.LogPacket{PacketID: id, AgentID: "agent",
+		Messages: []protocol.LogMessage{{Level: protocol.LevelDebug, Source: "test", Message: "hello"}}})
+}
+
+// deliver sends one packet as an agent and awaits its ACK.
+func deliver(t *testing.T, n *Node, id string) {
+	t.Helper()
+	c := dial(t, n.Addr().String())
+	defer c.Close()
+	if _, err := c.Write(protocol.AppendFrame(nil, body(id))); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := protocol.NewFrameReader(c, protocol.DefaultMaxFrame).Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m protocol.Control
+	if err := protocol.ParseControl(answer, &m); err != nil || m.Op != protocol.OpAck || m.N != 1 {
+		t.Fatalf("answer %+v, %v, want ACK 1", m, err)
+	}
+}
+
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", addr, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestTwoNodesInOneProcess(t *testing.T) {
+	leavesNothing(t)
+	type side struct {
+		node    *Node
+		packets chan string
+		id      string
+	}
+	sides := [2]side{{id: "one"}, {id: "two"}}
+	for i := range sides {
+		addr, packets := startAnalyzer(t)
+		sides[i].node, sides[i].packets = start(t, settings(addr)), packets
+	}
+	for _, s := range sides {
+		awaitTrue(t, "ready", s.node.Ready)
+	}
+	for _, s := range sides {
+		deliver(t, s.node, s.id)
+		if got := await(t, "packet", s.packets); got != s.id {
+			t.Errorf("the analyzer of %s got %s", s.id, got)
+		}
+	}
+	// They share nothing: each has counted its own, and lives when the other ends.
+	if err := sides[0].node.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	deliver(t, sides[1].node, "three")
+	if got := sides[1].node.Stats(); got.DeliveredPackets != 2 || got.UnaccountedPackets != 0 {
+		t.Errorf("stats of the second: %+v", got)
+	}
+}
+
+func TestAPortInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	free := deadAddr(t)
+	for name, set := range map[string]func(*config.Config){
+		"agents": func(c *config.Config) { c.Listen, c.HTTPListen = taken.Addr().String(), free },
+		"HTTP":   func(c *config.Config) { c.Listen, c.HTTPListen = free, taken.Addr().String() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			leavesNothing(t)
+			cfg := settings(deadAddr(t))
+			set(&cfg)
+			n, err := Start(cfg, quiet)
+			var op *net.OpError
+			if n != nil || !errors.As(err, &op) || !errors.Is(err, syscall.EADDRINUSE) {
+				t.Fatalf("started, or the wrong error: %v", err)
+			}
+			if op.Addr.String() != taken.Addr().String() || !strings.Contains(err.Error(), taken.Addr().String()) {
+				t.Errorf("%q does not name %v", err, taken.Addr())
+			}
+			again, err := net.Listen("tcp", free)
+			if err != nil {
+				t.Fatalf("the other port is still bound: %v", err)
+			}
+			again.Close()
+		})
+	}
+}
+
+func TestShutdownWithNothingInFlight(t *testing.T) {
+	leavesNothing(t)
+	addr, _ := startAnalyzer(t)
+	n := start(t, settings(addr))
+	awaitTrue(t, "ready", n.Ready)
+	deliver(t, n, "a")
+	// The context never ends: nothing but being done can end this.
+	done := make(chan error, 3)
+	for range cap(done) { // at the same time
+		go func() { done <- n.Shutdown(context.Background()) }()
+	}
+	for range cap(done) {
+		if err := await(t, "end of the shutdown", done); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := n.Shutdown(context.Background()); err != nil { // and again
+		t.Error(err)
+	}
+	if n.Ready() || n.Health().Status != stats.Unhealthy || !n.Health().Draining {
+		t.Errorf("health after the end: %+v", n.Health())
+	}
+	for _, a := range []net.Addr{n.Addr(), n.HTTPAddr()} {
+		if c, err := net.DialTimeout("tcp", a.String(), patience); err == nil {
+			c.Close()
+			t.Errorf("%v still accepts", a)
+		}
+	}
+}
+
+func TestShutdownTellsAgents(t *testing.T) {
+	leavesNothing(t)
+	n := start(t, settings(deadAddr(t)))
+	c := dial(t, n.Addr().String())
+	awaitTrue(t, "a session", func() bool { return n.Stats().Sessions == 1 })
+	done := make(chan error, 1)
+	go func() { done <- n.Shutdown(context.Background()) }()
+	r := protocol.NewFrameReader(c, protocol.DefaultMaxFrame)
+	answer, err := r.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m protocol.Control
+	if err := protocol.ParseControl(answer, &m); err != nil || m.Op != protocol.OpGoaway || protocol.GoawayCode(m.Code) != protocol.GoawayDrain {
+		t.Fatalf("answer %+v, %v, want GOAWAY drain", m, err)
+	}
+	if answer, err := r.Next(); err == nil {
+		t.Errorf("a word after the last: %x", answer)
+	}
+	c.Close()
+	if err := await(t, "end of the shutdown", done); err != nil {
+		t.Error(err)
+	}
+}
+
+// A 202 is a promise: that it could not be kept is the shutdown's error.
+func TestShutdownWithAPromiseOpen(t *testing.T) {
+	leavesNothing(t)
+	n := start(t, settings(deadAddr(t)))
+	plain := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	resp, err := plain.Post("http://"+n.HTTPAddr().String()+"/ingest", "application/msgpack", bytes.NewReader(body("promised")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusAccepted {
+		t.Fatalf("status %d, want 202", resp.StatusCode)
+	}
+	if got := n.Health().Queue.Packets; got != 1 {
+		t.Fatalf("%d packets queued, want 1", got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	err = n.Shutdown(ctx)
+	if !errors.Is(err, ErrUnsettled) {
+		t.Errorf("shutdown: %v, want ErrUnsettled", err)
+	}
+	if again := n.Shutdown(t.Context()); !errors.Is(again, ErrUnsettled) {
+		t.Errorf("the second shutdown says %v", again)
+	}
+}
+
+// An analyzer that cannot be reached says so where people look.
+func TestAnUnreachableAnalyzerIsInTheStats(t *testing.T) {
+	leavesNothing(t)
+	dead := deadAddr(t)
+	n := start(t, settings(dead))
+	awaitTrue(t, "an error of the analyzer", func() bool { return n.Stats().Analyzers[0].LastError != "" })
+	a := n.Stats().Analyzers[0]
+	if a.State != "down" || a.Address != dead || !strings.Contains(a.LastError, dead) {
+		t.Errorf("analyzer: %+v", a)
+	}
+	if n.Ready() {
+		t.Error("ready without an analyzer")
+	}
+}

@@ -1,0 +1,266 @@
+package pool
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is how long anything may take on a busy machine.
+const patience = 60 * time.Second
+
+// leavesNothing fails the test if it leaves a goroutine behind. Call it first.
+func leavesNothing(t *testing.T) {
+	t.Helper()
+	before := runtime.NumGoroutine()
+	t.Cleanup(func() {
+		for end := time.Now().Add(patience); runtime.NumGoroutine() > before; runtime.Gosched() {
+			if time.Now().After(end) {
+				stacks := make([]byte, 1<<20)
+				t.Fatalf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
+			}
+		}
+	})
+}
+
+func await[T any](t *testing.T, what string, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("no %s", what)
+		panic("unreachable")
+	}
+}
+
+// added is a connection that a taker was given.
+type added struct{ loop, analyzer int }
+
+// taker is a loop that closes what it gets, and tells.
+type taker struct {
+	loop   int
+	refuse error
+	got    chan<- added
+}
+
+func (k *taker) AddLink(analyzer int, c net.Conn) error {
+	c.Close()
+	k.got <- added{k.loop, analyzer}
+	return k.refuse
+}
+
+type failure struct {
+	analyzer int
+	err      error
+}
+
+// listen accepts and closes until the test ends.
+func listen(t *testing.T, addr string) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var done sync.WaitGroup
+	done.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	})
+	t.Cleanup(func() { ln.Close(); done.Wait() })
+	return ln
+}
+
+// start runs a pool that is stopped with the test. loops refuse with refuse.
+func start(t *testing.T, loops int, refuse error, addrs ...string) (*Pool, chan added, chan failure) {
+	t.Helper()
+	got, failed := make(chan added, 256), make(chan failure, 256)
+	targets := make([]Target, len(addrs))
+	for i, a := range addrs {
+		targets[i] = Target{Name: a, Addr: a}
+	}
+	takers := make([]Taker, loops)
+	for i := range takers {
+		takers[i] = &taker{loop: i, refuse: refuse, got: got}
+	}
+	p := New(targets, func(analyzer int, err error) { failed <- failure{analyzer, err} })
+	p.Start(takers)
+	t.Cleanup(p.Stop)
+	return p, got, failed
+}
+
+func TestDialsEachTargetForEachLoop(t *testing.T) {
+	leavesNothing(t)
+	a, b := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
+	p, got, failed := start(t, 2, nil, a.Addr().String(), b.Addr().String())
+	seen := map[added]int{}
+	for range 4 {
+		seen[await(t, "connection", got)]++
+	}
+	p.Stop()
+	if len(seen) != 4 || len(got) != 0 || len(failed) != 0 {
+		t.Errorf("connections %v, %d more, %d failures", seen, len(got), len(failed))
+	}
+}
+
+func TestRedialsWhatIsLostAndNothingElse(t *testing.T) {
+	leavesNothing(t)
+	ln := listen(t, "127.0.0.1:0")
+	p, got, _ := start(t, 2, nil, ln.Addr().String())
+	await(t, "connection", got)
+	await(t, "connection", got)
+	for range 2 {
+		p.Ready(1, 0)
+		p.Lost(1, 0)
+		if again := await(t, "second connection", got); again != (added{1, 0}) {
+			t.Fatalf("redialled for %+v", again)
+		}
+	}
+	p.Stop()
+	if len(got) != 0 {
+		t.Errorf("a connection that nobody asked for: %+v", <-got)
+	}
+}
+
+func TestFailedDialsAreReportedAndTriedAgain(t *testing.T) {
+	leavesNothing(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	_, got, failed := start(t, 1, nil, addr)
+	for range 2 {
+		f := await(t, "failure", failed)
+		var op *net.OpError
+		if f.analyzer != 0 || !errors.As(f.err, &op) || !strings.Contains(f.err.Error(), addr) {
+			t.Fatalf("failure %+v does not name %s", f, addr)
+		}
+	}
+	listen(t, addr) // the analyzer is back
+	await(t, "connection", got)
+}
+
+func TestARefusingLoopIsAFailure(t *testing.T) {
+	leavesNothing(t)
+	refuse := errors.New("loop is full")
+	_, got, failed := start(t, 1, refuse, listen(t, "127.0.0.1:0").Addr().String())
+	for range 2 {
+		await(t, "connection", got)
+		if f := await(t, "failure", failed); !errors.Is(f.err, refuse) {
+			t.Fatalf("reported %v", f.err)
+		}
+	}
+}
+
+func TestStopEndsTheWaitForALoss(t *testing.T) {
+	leavesNothing(t)
+	p, got, _ := start(t, 3, nil, listen(t, "127.0.0.1:0").Addr().String())
+	for range 3 {
+		await(t, "connection", got)
+	}
+	p.Stop() // all three wait for a loss
+	p.Lost(0, 0)
+	p.Lost(0, 0) // loops that close their links afterwards are not kept waiting
+}
+
+// Names move when containers do, so a name is resolved at each dial.
+func TestTheNameIsResolvedAtEachDial(t *testing.T) {
+	leavesNothing(t)
+	first := listen(t, "127.0.0.1:0")
+	_, port, _ := net.SplitHostPort(first.Addr().String())
+	second, err := net.Listen("tcp", net.JoinHostPort("127.0.0.2", port))
+	if err != nil {
+		t.Skipf("this machine has no second loopback address: %v", err)
+	}
+	defer second.Close()
+	names := &nameServer{addr: [4]byte{127, 0, 0, 1}}
+	before := net.DefaultResolver
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: names.dial}
+	t.Cleanup(func() { net.DefaultResolver = before; names.done.Wait() })
+
+	p, got, _ := start(t, 1, nil, net.JoinHostPort("analyzer.sluice.test.", port))
+	await(t, "connection", got)
+	names.moveTo([4]byte{127, 0, 0, 2})
+	p.Lost(0, 0)
+	arrived := make(chan error, 1)
+	go func() {
+		c, err := second.Accept()
+		if err == nil {
+			c.Close()
+		}
+		arrived <- err
+	}()
+	if err := await(t, "connection at the new address", arrived); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "connection", got)
+}
+
+// nameServer answers every A query with addr, and other queries with nothing.
+// Go's resolver speaks DNS over whatever its Dial returns, here a pipe.
+type nameServer struct {
+	mu   sync.Mutex
+	addr [4]byte
+	done sync.WaitGroup
+}
+
+func (s *nameServer) moveTo(addr [4]byte) {
+	s.mu.Lock()
+	s.addr = addr
+	s.mu.Unlock()
+}
+
+func (s *nameServer) dial(context.Context, string, string) (net.Conn, error) {
+	here, there := net.Pipe()
+	s.done.Go(func() {
+		defer there.Close()
+		for {
+			query := make([]byte, 2) // a stream, so each message has its length before it
+			if _, err := io.ReadFull(there, query); err != nil {
+				return
+			}
+			query = make([]byte, binary.BigEndian.Uint16(query))
+			if _, err := io.ReadFull(there, query); err != nil {
+				return
+			}
+			answer := s.answer(query)
+			if _, err := there.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...)); err != nil {
+				return
+			}
+		}
+	})
+	return here, nil
+}
+
+// answer makes the reply to a query of one question (RFC 1035, section 4).
+func (s *nameServer) answer(query []byte) []byte {
+	end := 12
+	for query[end] != 0 {
+		end += 1 + int(query[end])
+	}
+	end += 5 // the root label, type and class
+	answer := append([]byte(nil), query[:end]...)
+	copy(answer[2:], []byte{0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}) // response, no error, one question
+	if kind := binary.BigEndian.Uint16(query[end-4:]); kind == 1 {
+		answer[7] = 1                                                   // one answer
+		answer = append(answer, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4) // the name above, A, IN, not to be kept, 4 bytes
+		s.mu.Lock()
+		answer = append(answer, s.addr[:]...)
+		s.mu.Unlock()
+	}
+	return answer
+}
