@@ -1,0 +1,13 @@
+// Package bench measures Sluice: each piece that a packet passes, then the
+// distributor's core without sockets, then the whole over loopback.
+//
+//	go test -run xxx -bench . ./bench
+//
+// A benchmark first proves, or proves at its end, that it did what its name
+// says: that what was encoded is a packet, that everything was delivered, that
+// the ledger is 0. One that measures nothing fails.
+//
+// Where an op is a turn and not a packet, ns/packet tells the cost of one. A
+// number over loopback is that of everything in this process, agents and
+// analyzers included, on all its CPUs; it is not the distributor's alone.
+package bench
