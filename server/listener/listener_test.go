@@ -5,32 +5,16 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"sluice/internal/await"
 )
 
-// patience is how long anything may take on a busy machine.
-const patience = 60 * time.Second
-
 var quiet = slog.New(slog.DiscardHandler)
-
-// leavesNothing fails the test if it leaves a goroutine behind. Call it first.
-func leavesNothing(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for end := time.Now().Add(patience); runtime.NumGoroutine() > before; runtime.Gosched() {
-			if time.Now().After(end) {
-				stacks := make([]byte, 1<<20)
-				t.Fatalf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
-			}
-		}
-	})
-}
 
 // fakeLoop keeps the connections that it is given, and tells.
 type fakeLoop struct {
@@ -74,17 +58,6 @@ func newLoops(t *testing.T, sessions ...int64) (loops []Loop, took chan int) {
 	return loops, took
 }
 
-func await(t *testing.T, took <-chan int) int {
-	t.Helper()
-	select {
-	case i := <-took:
-		return i
-	case <-time.After(patience):
-		t.Fatal("no loop was given the connection")
-		panic("unreachable")
-	}
-}
-
 func start(t *testing.T, loops []Loop) *Listener {
 	t.Helper()
 	l, err := Listen("127.0.0.1:0", quiet)
@@ -98,37 +71,37 @@ func start(t *testing.T, loops []Loop) *Listener {
 
 func dial(t *testing.T, addr net.Addr) net.Conn {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", addr.String(), patience)
+	c, err := net.DialTimeout("tcp", addr.String(), await.Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(await.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
 func TestTheLoopWithTheFewestGetsIt(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	loops, took := newLoops(t, 2, 0, 1)
 	l := start(t, loops)
 	for i, want := range []int{1, 1, 2, 0, 1, 2} { // the first of equals
 		dial(t, l.Addr())
-		if got := await(t, took); got != want {
+		if got := await.Value(t, "connection given to a loop", took); got != want {
 			t.Fatalf("connection %d went to loop %d, want %d", i, got, want)
 		}
 	}
 }
 
 func TestARefusedConnectionIsClosedAndTheNextAccepted(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	loops, took := newLoops(t, 0)
 	loops[0].(*fakeLoop).refuse = errors.New("stopped")
 	l := start(t, loops)
 	for range 2 {
 		c := dial(t, l.Addr())
-		await(t, took)
+		await.Value(t, "connection given to a loop", took)
 		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("the connection is open: %v", err)
 		}
@@ -136,17 +109,17 @@ func TestARefusedConnectionIsClosedAndTheNextAccepted(t *testing.T) {
 }
 
 func TestCloseEndsAcceptingAndNothingElse(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	loops, took := newLoops(t, 0)
 	l := start(t, loops)
 	c := dial(t, l.Addr())
-	await(t, took)
+	await.Value(t, "connection given to a loop", took)
 	for range 2 { // may be called again
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if late, err := net.DialTimeout("tcp", l.Addr().String(), patience); err == nil {
+	if late, err := net.DialTimeout("tcp", l.Addr().String(), await.Patience); err == nil {
 		late.Close()
 		t.Error("the port still accepts")
 	}
@@ -220,20 +193,20 @@ func startExhausted(t *testing.T, failures int64, loops []Loop) (*Listener, *exh
 }
 
 func TestAcceptingSurvivesWantOfDescriptors(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	loops, took := newLoops(t, 0)
 	l, _ := startExhausted(t, 3, loops)
 	dial(t, l.Addr())
-	await(t, took)
+	await.Value(t, "connection given to a loop", took)
 }
 
 func TestCloseWhileOutOfDescriptors(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	loops, _ := newLoops(t, 0)
 	l, e := startExhausted(t, 1<<40, loops)
 	select {
 	case <-e.failed:
-	case <-time.After(patience):
+	case <-time.After(await.Patience):
 		t.Fatal("no accept")
 	}
 	if err := l.Close(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"sluice/internal/await"
 	"sluice/protocol"
 	"sluice/server/dispatch"
 )
@@ -21,7 +22,7 @@ func TestPacketsArriveInOrderAndAreAcknowledged(t *testing.T) {
 	}
 	from.send(ids...)
 	for _, want := range ids {
-		if got := await(t, want, to.packets); got != want {
+		if got := await.Value(t, want, to.packets); got != want {
 			t.Fatalf("analyzer got %s, want %s", got, want)
 		}
 	}
@@ -38,13 +39,13 @@ func TestAnAgentThatCloses(t *testing.T) {
 	w.weigh(1)
 	from := w.addAgent()
 	from.send("last")
-	if got := await(t, "packet", to.packets); got != "last" {
+	if got := await.Value(t, "packet", to.packets); got != "last" {
 		t.Fatalf("analyzer got %s", got)
 	}
 	from.Close()
-	awaitTrue(t, "no session left", func() bool { return w.loop.Sessions() == 0 })
+	await.True(t, "no session left", func() bool { return w.loop.Sessions() == 0 })
 	to.say(t, ackOf(1)) // nobody is there to hear of it
-	awaitTrue(t, "settled", func() bool {
+	await.True(t, "settled", func() bool {
 		left := -1
 		if err := w.loop.Do(context.Background(), func(c *dispatch.Core) { left = c.Unsettled() }); err != nil {
 			t.Fatal(err)
@@ -54,7 +55,7 @@ func TestAnAgentThatCloses(t *testing.T) {
 	// The loop lives on.
 	next := w.addAgent()
 	next.send("next")
-	if got := await(t, "packet", to.packets); got != "next" {
+	if got := await.Value(t, "packet", to.packets); got != "next" {
 		t.Fatalf("analyzer got %s", got)
 	}
 	to.say(t, ackOf(2))
@@ -67,8 +68,8 @@ func TestALinkThatDies(t *testing.T) {
 	w.weigh(1, 0)
 	from := w.addAgent()
 	from.send("a", "b")
-	await(t, "packet", dies.packets)
-	await(t, "packet", dies.packets)
+	await.Value(t, "packet", dies.packets)
+	await.Value(t, "packet", dies.packets)
 
 	other := w.addAnalyzer(1, true)
 	w.weigh(0, 1)
@@ -76,7 +77,7 @@ func TestALinkThatDies(t *testing.T) {
 	w.awaitEvent(event{"lost", 0})
 	// What it did not acknowledge goes to the other, in order.
 	for _, want := range []string{"a", "b"} {
-		if got := await(t, want, other.packets); got != want {
+		if got := await.Value(t, want, other.packets); got != want {
 			t.Fatalf("the other analyzer got %s, want %s", got, want)
 		}
 	}
@@ -86,7 +87,7 @@ func TestALinkThatDies(t *testing.T) {
 	again := w.addAnalyzer(0, true)
 	w.weigh(1, 0)
 	from.send("c")
-	if got := await(t, "c", again.packets); got != "c" {
+	if got := await.Value(t, "c", again.packets); got != "c" {
 		t.Fatalf("the analyzer that is back got %s", got)
 	}
 	from.awaitAck(3)
@@ -98,7 +99,7 @@ func TestALinkThatDrains(t *testing.T) {
 	w.weigh(1)
 	from := w.addAgent()
 	from.send("a")
-	await(t, "packet", to.packets)
+	await.Value(t, "packet", to.packets)
 	to.say(t, protocol.AppendGoaway(nil, protocol.GoawayDrain, "restart"))
 	w.awaitEvent(event{"draining", 0})
 	to.say(t, ackOf(1)) // the last answer still counts
@@ -115,7 +116,7 @@ func TestDrainAndFinish(t *testing.T) {
 	w.weigh(1)
 	from := w.addAgent()
 	from.send("a")
-	await(t, "packet", to.packets)
+	await.Value(t, "packet", to.packets)
 	from.awaitAck(1)
 	ctx := context.Background()
 	if err := w.loop.Do(ctx, (*dispatch.Core).Drain); err != nil {
@@ -133,7 +134,7 @@ func TestDrainAndFinish(t *testing.T) {
 	go func() { finished <- w.loop.Finish(ctx) }()
 	from.awaitEnd()
 	from.Close()
-	if err := await(t, "end of Finish", finished); err != nil {
+	if err := await.Value(t, "end of Finish", finished); err != nil {
 		t.Error(err)
 	}
 	if n := w.loop.Sessions(); n != 0 {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"sluice/internal/await"
 	"sluice/protocol"
 	"sluice/server/dispatch"
 )
@@ -31,16 +32,16 @@ func TestSubmitIsDeliveredAndHeardOnce(t *testing.T) {
 	if code := w.loop.Submit(packet("a"), 1, h.done); code != 0 {
 		t.Fatalf("refused: %v", code)
 	}
-	if got := await(t, "packet", to.packets); got != "a" {
+	if got := await.Value(t, "packet", to.packets); got != "a" {
 		t.Fatalf("analyzer got %s", got)
 	}
-	if d := await(t, "outcome", h.heard); d != (Delivery{Delivered: true, Analyzer: 1}) {
+	if d := await.Value(t, "outcome", h.heard); d != (Delivery{Delivered: true, Analyzer: 1}) {
 		t.Errorf("outcome %+v", d)
 	}
 	if code := w.loop.Submit(packet("b"), 1, nil); code != 0 { // nobody cares to hear
 		t.Fatalf("refused: %v", code)
 	}
-	await(t, "packet", to.packets)
+	await.Value(t, "packet", to.packets)
 	if err := w.loop.Stop(); err != nil {
 		t.Error(err)
 	}
@@ -69,10 +70,10 @@ func TestSubmitIsBusyWhenTheQueueIsFull(t *testing.T) {
 	w.weigh(1)
 	to := w.addAnalyzer(0, true)
 	for i, h := range admitted {
-		if got, want := await(t, "packet", to.packets), fmt.Sprint("p", i); got != want {
+		if got, want := await.Value(t, "packet", to.packets), fmt.Sprint("p", i); got != want {
 			t.Errorf("analyzer got %s, want %s", got, want)
 		}
-		if d := await(t, "outcome", h.heard); !d.Delivered {
+		if d := await.Value(t, "outcome", h.heard); !d.Delivered {
 			t.Errorf("outcome %+v", d)
 		}
 	}
@@ -111,7 +112,7 @@ func TestConcurrentSubmissionsAreEachHeardOnce(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for range senders * each {
-		seen[await(t, "packet", to.packets)] = true
+		seen[await.Value(t, "packet", to.packets)] = true
 	}
 	all.Wait()
 	if len(seen) != senders*each {
@@ -157,7 +158,7 @@ func TestSubmitWhileStopping(t *testing.T) {
 		})
 	}
 	for range 4 {
-		await(t, "begin", begun)
+		await.Value(t, "begin", begun)
 	}
 	if err := w.loop.Stop(); err != nil {
 		t.Error(err)

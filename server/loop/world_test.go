@@ -4,55 +4,15 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
 
+	"sluice/internal/await"
 	"sluice/protocol"
 	"sluice/server/dispatch"
 	"sluice/server/route"
 )
-
-// patience is how long anything may take on a busy machine.
-const patience = 60 * time.Second
-
-// leavesNothing fails the test if it leaves a goroutine behind. Call it first.
-func leavesNothing(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for end := time.Now().Add(patience); runtime.NumGoroutine() > before; runtime.Gosched() {
-			if time.Now().After(end) {
-				stacks := make([]byte, 1<<20)
-				t.Fatalf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
-			}
-		}
-	})
-}
-
-func await[T any](t *testing.T, what string, from <-chan T) T {
-	t.Helper()
-	select {
-	case v, open := <-from:
-		if !open {
-			t.Fatalf("the end instead of %s", what)
-		}
-		return v
-	case <-time.After(patience):
-		t.Fatalf("no %s", what)
-		panic("unreachable")
-	}
-}
-
-func awaitTrue(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !f(); runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("never %s", what)
-		}
-	}
-}
 
 // event is a call of Events.
 type event struct {
@@ -78,10 +38,10 @@ type world struct {
 // stopped with the test, and must leave no goroutine.
 func newWorld(t *testing.T, analyzers int, adjust func(*dispatch.Config)) *world {
 	t.Helper()
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	cfg := dispatch.Defaults()
 	// A starved machine is no silent analyzer.
-	cfg.Silence, cfg.AckTimeout, cfg.Handshake, cfg.SpillAfter = patience, patience, patience, patience
+	cfg.Silence, cfg.AckTimeout, cfg.Handshake, cfg.SpillAfter = await.Patience, await.Patience, await.Patience, await.Patience
 	if adjust != nil {
 		adjust(&cfg)
 	}
@@ -112,7 +72,7 @@ func (w *world) weigh(weights ...float64) {
 
 func (w *world) awaitEvent(want event) {
 	w.t.Helper()
-	if got := await(w.t, want.change, w.events); got != want {
+	if got := await.Value(w.t, want.change, w.events); got != want {
 		w.t.Fatalf("event %+v, want %+v", got, want)
 	}
 }
@@ -126,14 +86,14 @@ func pair(t *testing.T) (ours, theirs net.Conn) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	if ours, err = net.DialTimeout("tcp", ln.Addr().String(), patience); err != nil {
+	if ours, err = net.DialTimeout("tcp", ln.Addr().String(), await.Patience); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ours.Close() })
 	if theirs, err = ln.Accept(); err != nil {
 		t.Fatal(err)
 	}
-	if err := ours.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := ours.SetDeadline(time.Now().Add(await.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	return ours, theirs

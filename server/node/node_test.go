@@ -7,77 +7,25 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"sluice/internal/await"
 	"sluice/protocol"
 	"sluice/server/config"
 	"sluice/server/stats"
 )
 
-// patience is how long anything may take on a busy machine.
-const patience = 60 * time.Second
-
 var quiet = slog.New(slog.DiscardHandler)
-
-// leavesNothing fails the test if it leaves a goroutine behind. Call it first.
-func leavesNothing(t *testing.T) {
-	t.Helper()
-	before, _ := goroutines()
-	t.Cleanup(func() {
-		poll := time.NewTicker(5 * time.Millisecond) // fasthttp's workers take their time
-		defer poll.Stop()
-		for end := time.Now().Add(patience); ; <-poll.C {
-			after, stacks := goroutines()
-			if after <= before {
-				return
-			}
-			if time.Now().After(end) {
-				t.Fatalf("%d goroutines before, %d after:\n%s", before, after, stacks)
-			}
-		}
-	})
-}
-
-// goroutines counts all but the one that fasthttp starts once in a process, to
-// keep the date of its answers.
-func goroutines() (n int, stacks string) {
-	buf := make([]byte, 1<<20)
-	stacks = string(buf[:runtime.Stack(buf, true)])
-	return strings.Count(stacks, "\ngoroutine ") - strings.Count(stacks, "created by github.com/valyala/fasthttp.updateServerDate"), stacks
-}
-
-func await[T any](t *testing.T, what string, from <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-from:
-		return v
-	case <-time.After(patience):
-		t.Fatalf("no %s", what)
-		panic("unreachable")
-	}
-}
-
-func awaitTrue(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	for end := time.Now().Add(patience); !f(); <-poll.C {
-		if time.Now().After(end) {
-			t.Fatalf("never %s", what)
-		}
-	}
-}
 
 // settings is a small distributor on ports of the system's choice.
 func settings(analyzers ...string) config.Config {
 	cfg := config.Default()
 	cfg.Listen, cfg.HTTPListen, cfg.Workers = "127.0.0.1:0", "127.0.0.1:0", 2
-	cfg.Silence, cfg.SpillAfter = patience, patience // a starved machine is no silent analyzer
+	cfg.Silence, cfg.SpillAfter = await.Patience, await.Patience // a starved machine is no silent analyzer
 	cfg.Analyzers = nil
 	for i, addr := range analyzers {
 		cfg.Analyzers = append(cfg.Analyzers, config.Analyzer{Name: string(rune('a' + i)), Addr: addr, Weight: 1})
@@ -92,7 +40,7 @@ func start(t *testing.T, cfg config.Config) *Node {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { // after a test that has called it, it says the same again
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), await.Patience)
 		defer cancel()
 		_ = n.Shutdown(ctx)
 	})
@@ -207,19 +155,19 @@ func deliver(t *testing.T, n *Node, id string) {
 
 func dial(t *testing.T, addr string) net.Conn {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", addr, patience)
+	c, err := net.DialTimeout("tcp", addr, await.Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(await.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
 func TestTwoNodesInOneProcess(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	type side struct {
 		node    *Node
 		packets chan string
@@ -231,11 +179,11 @@ func TestTwoNodesInOneProcess(t *testing.T) {
 		sides[i].node, sides[i].packets = start(t, settings(addr)), packets
 	}
 	for _, s := range sides {
-		awaitTrue(t, "ready", s.node.Ready)
+		await.True(t, "ready", s.node.Ready)
 	}
 	for _, s := range sides {
 		deliver(t, s.node, s.id)
-		if got := await(t, "packet", s.packets); got != s.id {
+		if got := await.Value(t, "packet", s.packets); got != s.id {
 			t.Errorf("the analyzer of %s got %s", s.id, got)
 		}
 	}
@@ -261,7 +209,7 @@ func TestAPortInUse(t *testing.T) {
 		"HTTP":   func(c *config.Config) { c.Listen, c.HTTPListen = free, taken.Addr().String() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			leavesNothing(t)
+			await.LeavesNothing(t)
 			cfg := settings(deadAddr(t))
 			set(&cfg)
 			n, err := Start(cfg, quiet)
@@ -282,10 +230,10 @@ func TestAPortInUse(t *testing.T) {
 }
 
 func TestShutdownWithNothingInFlight(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	addr, _ := startAnalyzer(t)
 	n := start(t, settings(addr))
-	awaitTrue(t, "ready", n.Ready)
+	await.True(t, "ready", n.Ready)
 	deliver(t, n, "a")
 	// The context never ends: nothing but being done can end this.
 	done := make(chan error, 3)
@@ -293,7 +241,7 @@ func TestShutdownWithNothingInFlight(t *testing.T) {
 		go func() { done <- n.Shutdown(context.Background()) }()
 	}
 	for range cap(done) {
-		if err := await(t, "end of the shutdown", done); err != nil {
+		if err := await.Value(t, "end of the shutdown", done); err != nil {
 			t.Error(err)
 		}
 	}
@@ -304,7 +252,7 @@ func TestShutdownWithNothingInFlight(t *testing.T) {
 		t.Errorf("health after the end: %+v", n.Health())
 	}
 	for _, a := range []net.Addr{n.Addr(), n.HTTPAddr()} {
-		if c, err := net.DialTimeout("tcp", a.String(), patience); err == nil {
+		if c, err := net.DialTimeout("tcp", a.String(), await.Patience); err == nil {
 			c.Close()
 			t.Errorf("%v still accepts", a)
 		}
@@ -312,10 +260,10 @@ func TestShutdownWithNothingInFlight(t *testing.T) {
 }
 
 func TestShutdownTellsAgents(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	n := start(t, settings(deadAddr(t)))
 	c := dial(t, n.Addr().String())
-	awaitTrue(t, "a session", func() bool { return n.Stats().Sessions == 1 })
+	await.True(t, "a session", func() bool { return n.Stats().Sessions == 1 })
 	done := make(chan error, 1)
 	go func() { done <- n.Shutdown(context.Background()) }()
 	r := protocol.NewFrameReader(c, protocol.DefaultMaxFrame)
@@ -331,16 +279,16 @@ func TestShutdownTellsAgents(t *testing.T) {
 		t.Errorf("a word after the last: %x", answer)
 	}
 	c.Close()
-	if err := await(t, "end of the shutdown", done); err != nil {
+	if err := await.Value(t, "end of the shutdown", done); err != nil {
 		t.Error(err)
 	}
 }
 
 // A 202 is a promise: that it could not be kept is the shutdown's error.
 func TestShutdownWithAPromiseOpen(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	n := start(t, settings(deadAddr(t)))
-	plain := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	plain := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: await.Patience}
 	resp, err := plain.Post("http://"+n.HTTPAddr().String()+"/ingest", "application/msgpack", bytes.NewReader(body("promised")))
 	if err != nil {
 		t.Fatal(err)
@@ -365,10 +313,10 @@ func TestShutdownWithAPromiseOpen(t *testing.T) {
 
 // An analyzer that cannot be reached says so where people look.
 func TestAnUnreachableAnalyzerIsInTheStats(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	dead := deadAddr(t)
 	n := start(t, settings(dead))
-	awaitTrue(t, "an error of the analyzer", func() bool { return n.Stats().Analyzers[0].LastError != "" })
+	await.True(t, "an error of the analyzer", func() bool { return n.Stats().Analyzers[0].LastError != "" })
 	a := n.Stats().Analyzers[0]
 	if a.State != "down" || a.Address != dead || !strings.Contains(a.LastError, dead) {
 		t.Errorf("analyzer: %+v", a)

@@ -6,40 +6,12 @@ import (
 	"errors"
 	"io"
 	"net"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
-	"time"
+
+	"sluice/internal/await"
 )
-
-// patience is how long anything may take on a busy machine.
-const patience = 60 * time.Second
-
-// leavesNothing fails the test if it leaves a goroutine behind. Call it first.
-func leavesNothing(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for end := time.Now().Add(patience); runtime.NumGoroutine() > before; runtime.Gosched() {
-			if time.Now().After(end) {
-				stacks := make([]byte, 1<<20)
-				t.Fatalf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
-			}
-		}
-	})
-}
-
-func await[T any](t *testing.T, what string, from <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-from:
-		return v
-	case <-time.After(patience):
-		t.Fatalf("no %s", what)
-		panic("unreachable")
-	}
-}
 
 // added is a connection that a taker was given.
 type added struct{ loop, analyzer int }
@@ -102,12 +74,12 @@ func start(t *testing.T, loops int, refuse error, addrs ...string) (*Pool, chan 
 }
 
 func TestDialsEachTargetForEachLoop(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	a, b := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
 	p, got, failed := start(t, 2, nil, a.Addr().String(), b.Addr().String())
 	seen := map[added]int{}
 	for range 4 {
-		seen[await(t, "connection", got)]++
+		seen[await.Value(t, "connection", got)]++
 	}
 	p.Stop()
 	if len(seen) != 4 || len(got) != 0 || len(failed) != 0 {
@@ -116,15 +88,15 @@ func TestDialsEachTargetForEachLoop(t *testing.T) {
 }
 
 func TestRedialsWhatIsLostAndNothingElse(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	ln := listen(t, "127.0.0.1:0")
 	p, got, _ := start(t, 2, nil, ln.Addr().String())
-	await(t, "connection", got)
-	await(t, "connection", got)
+	await.Value(t, "connection", got)
+	await.Value(t, "connection", got)
 	for range 2 {
 		p.Ready(1, 0)
 		p.Lost(1, 0)
-		if again := await(t, "second connection", got); again != (added{1, 0}) {
+		if again := await.Value(t, "second connection", got); again != (added{1, 0}) {
 			t.Fatalf("redialled for %+v", again)
 		}
 	}
@@ -135,7 +107,7 @@ func TestRedialsWhatIsLostAndNothingElse(t *testing.T) {
 }
 
 func TestFailedDialsAreReportedAndTriedAgain(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -144,33 +116,33 @@ func TestFailedDialsAreReportedAndTriedAgain(t *testing.T) {
 	ln.Close()
 	_, got, failed := start(t, 1, nil, addr)
 	for range 2 {
-		f := await(t, "failure", failed)
+		f := await.Value(t, "failure", failed)
 		var op *net.OpError
 		if f.analyzer != 0 || !errors.As(f.err, &op) || !strings.Contains(f.err.Error(), addr) {
 			t.Fatalf("failure %+v does not name %s", f, addr)
 		}
 	}
 	listen(t, addr) // the analyzer is back
-	await(t, "connection", got)
+	await.Value(t, "connection", got)
 }
 
 func TestARefusingLoopIsAFailure(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	refuse := errors.New("loop is full")
 	_, got, failed := start(t, 1, refuse, listen(t, "127.0.0.1:0").Addr().String())
 	for range 2 {
-		await(t, "connection", got)
-		if f := await(t, "failure", failed); !errors.Is(f.err, refuse) {
+		await.Value(t, "connection", got)
+		if f := await.Value(t, "failure", failed); !errors.Is(f.err, refuse) {
 			t.Fatalf("reported %v", f.err)
 		}
 	}
 }
 
 func TestStopEndsTheWaitForALoss(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	p, got, _ := start(t, 3, nil, listen(t, "127.0.0.1:0").Addr().String())
 	for range 3 {
-		await(t, "connection", got)
+		await.Value(t, "connection", got)
 	}
 	p.Stop() // all three wait for a loss
 	p.Lost(0, 0)
@@ -179,7 +151,7 @@ func TestStopEndsTheWaitForALoss(t *testing.T) {
 
 // Names move when containers do, so a name is resolved at each dial.
 func TestTheNameIsResolvedAtEachDial(t *testing.T) {
-	leavesNothing(t)
+	await.LeavesNothing(t)
 	first := listen(t, "127.0.0.1:0")
 	_, port, _ := net.SplitHostPort(first.Addr().String())
 	second, err := net.Listen("tcp", net.JoinHostPort("127.0.0.2", port))
@@ -193,7 +165,7 @@ func TestTheNameIsResolvedAtEachDial(t *testing.T) {
 	t.Cleanup(func() { net.DefaultResolver = before; names.done.Wait() })
 
 	p, got, _ := start(t, 1, nil, net.JoinHostPort("analyzer.sluice.test.", port))
-	await(t, "connection", got)
+	await.Value(t, "connection", got)
 	names.moveTo([4]byte{127, 0, 0, 2})
 	p.Lost(0, 0)
 	arrived := make(chan error, 1)
@@ -204,10 +176,10 @@ func TestTheNameIsResolvedAtEachDial(t *testing.T) {
 		}
 		arrived <- err
 	}()
-	if err := await(t, "connection at the new address", arrived); err != nil {
+	if err := await.Value(t, "connection at the new address", arrived); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "connection", got)
+	await.Value(t, "connection", got)
 }
 
 // nameServer answers every A query with addr, and other queries with nothing.
