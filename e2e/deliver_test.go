@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -193,5 +194,47 @@ func TestBadLengths(t *testing.T) {
 		if want := []protocol.Opcode{protocol.OpNack, protocol.OpAck, protocol.OpGoaway}; fmt.Sprint(ops) != fmt.Sprint(want) {
 			t.Errorf("length %x: heard opcodes %v, want NACK, ACK, GOAWAY", header, ops)
 		}
+	}
+}
+
+// TestBadLengthsCostNoMemory is row A3's other half: 1,000 connections that
+// declare 4 GiB leave less than 1 MiB behind, both ends and sockets counted.
+func TestBadLengthsCostNoMemory(t *testing.T) {
+	s := newSystem(t, 1)
+	s.start()
+	attack := func(n int) {
+		for range n {
+			c, err := net.Dial("tcp", s.distributor.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.SetDeadline(time.Now().Add(limit)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Write([]byte{0xff, 0xff, 0xff, 0xff}); err != nil {
+				t.Fatal(err)
+			}
+			if words, err := io.ReadAll(c); err != nil || len(words) == 0 {
+				t.Fatalf("heard %x, %v", words, err)
+			}
+			c.Close()
+		}
+		s.await("no connection is left", func() bool { return s.distributor.Stats().Sessions == 0 })
+	}
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // what finalizers held goes with the second
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	attack(50) // whatever is made once
+	before := heap()
+	attack(1000)
+	if grown := heap() - before; grown > 1<<20 {
+		t.Errorf("1,000 bad lengths left %d bytes on the heap", grown)
+	}
+	if st := s.distributor.Stats(); st.RejectedPackets["too_large"] != 1050 || st.UnaccountedPackets != 0 {
+		t.Errorf("stats: %+v", st)
 	}
 }
