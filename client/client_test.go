@@ -436,3 +436,24 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		}
 	}
 }
+
+// TestSmallBufferStillSends: MaxBuffer counts chunks, and the empty last one is
+// kept. With nothing unsettled a packet is taken whatever its size.
+func TestSmallBufferStillSends(t *testing.T) {
+	r := newReceiver(t)
+	c, out := start(t, Config{Addrs: []string{r.addr()}, MaxBuffer: 1}, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var p *peer
+	for n := 1; n <= 3; n++ {
+		if err := c.SendPacket(ctx, packet(n), uint64(n)); err != nil {
+			t.Fatalf("packet %d: %v", n, err)
+		}
+		if p == nil {
+			p = r.accept()
+		}
+		wantIDs(t, p.packets(1), n)
+		p.ack(uint64(n))
+		out.wait(uint64(n))
+	}
+}
