@@ -16,7 +16,7 @@ type Server struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
-	closing   bool
+	stopping  chan struct{}  // closed by stop, with mu
 	running   sync.WaitGroup // one for each connection
 
 	lastLog    atomic.Int64 // unix nanoseconds
@@ -29,7 +29,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{cfg: cfg, listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}}, nil
+	return &Server{cfg: cfg, listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, stopping: make(chan struct{})}, nil
 }
 
 // Serve accepts connections until Shutdown or Close, and then returns nil. It
@@ -37,7 +37,7 @@ func New(cfg Config) (*Server, error) {
 // of descriptors is a reason to wait, not to stop.
 func (s *Server) Serve(ln net.Listener) error {
 	s.mu.Lock()
-	if s.closing {
+	if s.isClosing() {
 		s.mu.Unlock()
 		return ln.Close()
 	}
@@ -59,7 +59,11 @@ func (s *Server) Serve(ln net.Listener) error {
 		default:
 			backoff = min(max(2*backoff, minAcceptBackoff), maxAcceptBackoff)
 			s.complain("cannot accept a connection", "error", err, "retry_in", backoff)
-			time.Sleep(backoff)
+			select {
+			case <-time.After(backoff):
+			case <-s.stopping:
+				return nil
+			}
 		}
 	}
 }
@@ -68,7 +72,7 @@ func (s *Server) Serve(ln net.Listener) error {
 func (s *Server) start(nc net.Conn) {
 	c := newConn(s, nc)
 	s.mu.Lock()
-	if s.closing {
+	if s.isClosing() {
 		s.mu.Unlock()
 		nc.Close()
 		return
@@ -129,7 +133,9 @@ func (s *Server) Close() {
 func (s *Server) stop() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closing = true
+	if !s.isClosing() {
+		close(s.stopping)
+	}
 	for ln := range s.listeners {
 		ln.Close()
 	}
@@ -142,9 +148,12 @@ func (s *Server) stop() []*conn {
 }
 
 func (s *Server) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing
+	select {
+	case <-s.stopping:
+		return true
+	default:
+		return false
+	}
 }
 
 // complain logs at most one line a second, whatever peers do to us, and says
