@@ -139,3 +139,22 @@ func TestOldNacksAreCheap(t *testing.T) {
 		t.Errorf("late %d, in flight %d", n.LateAnswers, n.InFlight)
 	}
 }
+
+// TestPingEcho: x comes back as it was up to 64 bytes; a longer one is a
+// protocol error, as docs/PROTOCOL.md says.
+func TestPingEcho(t *testing.T) {
+	ping := func(text int) []byte { // x is a str 8 of two bytes more
+		x := append([]byte{0xd9, byte(text)}, make([]byte, text)...)
+		return protocol.AppendFrame(nil, append([]byte{0x92, byte(protocol.OpPing)}, x...))
+	}
+	w := newWorld(t, Defaults(), 1)
+	a := w.agent("a")
+	w.turn(func(c *Core) { c.Receive(a.session, ping(62)) })
+	if want := fmt.Sprintf("PONG d93e%0124d", 0); a.closed || len(a.lines) != 1 || a.lines[0] != want {
+		t.Errorf("64 bytes: closed %v, heard %v", a.closed, a.lines)
+	}
+	w.turn(func(c *Core) { c.Receive(a.session, ping(63)) })
+	if !a.closed {
+		t.Errorf("65 bytes: heard %v", a.lines)
+	}
+}
