@@ -60,15 +60,18 @@ func (sh *Shared) BytesInUse() int64 { return sh.budget.used.Load() }
 type LinkEvent struct {
 	Link   *Link
 	Change LinkChange
-	Reason string // why it drains or was lost
+	Reason string // why it drains, is suspect or was lost
 }
 
 // LinkChange is a step in the life of a link.
 type LinkChange uint8
 
-// The changes, in their order; a link that was lost may become ready again.
+// The changes. A ready link may become suspect and well again any number of
+// times; it drains or not, is lost, and may become ready again.
 const (
 	LinkIsReady    LinkChange = iota // it carries data
+	LinkIsSuspect                    // it is silent past its PING, or its oldest frame is late
+	LinkIsWell                       // it is suspect no more; or, out of the table, it answered a PING
 	LinkIsDraining                   // it takes nothing new, and its connection still stands
 	LinkIsLost                       // its connection is closed
 )

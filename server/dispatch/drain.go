@@ -35,6 +35,41 @@ func (c *Core) Unsettled() int {
 	return n
 }
 
+// Bury makes dead letters of all frames that the distributor answers for and
+// that have no answer yet, wherever they are. For the end of a drain: their
+// senders were told 202 and will not send them again. One that was written to
+// an analyzer may so be delivered twice.
+func (c *Core) Bury() {
+	for _, l := range c.links {
+		c.reclaim(l, l.handed)
+		for i := 0; i < l.handed; i++ {
+			e := l.stage.at(i)
+			if e.flags&entrySettled == 0 && c.sessions[e.session].owned {
+				taken := l.takeWritten(e)
+				c.buried(&taken)
+			}
+		}
+		c.buryRing(&l.waiting)
+	}
+	c.buryRing(&c.queue)
+	c.buryRing(&c.delayed)
+}
+
+func (c *Core) buried(e *entry) {
+	c.refused(e, protocol.NackDraining, 0, "")
+}
+
+func (c *Core) buryRing(q *ring) {
+	q.filter(func(e *entry) bool {
+		if !c.sessions[e.session].owned {
+			return true
+		}
+		c.shared.queued.Add(-1)
+		c.buried(e)
+		return false
+	})
+}
+
 // Finish makes each session's last words of what is settled, and closes it.
 // For the end of a drain, whether everything was settled or not.
 func (c *Core) Finish() {

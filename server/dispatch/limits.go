@@ -23,12 +23,12 @@ type Config struct {
 
 	MaxRetries   int           // hand-overs after the first failed one
 	RetryDelay   time.Duration // before the second further hand-over, doubling, with jitter
-	QueueTimeout time.Duration // longest wait in the queue of a frame whose sender can resend it
+	QueueTimeout time.Duration // longest wait of a frame in the queue
 
 	PingAfter   time.Duration // frames in flight and no byte for this long: PING
 	Silence     time.Duration // frames in flight (or a PING) and no byte for this long: given up
 	AckTimeout  time.Duration // bytes but no ACK progress for this long: given up
-	HealthCheck time.Duration // PING interval without traffic
+	HealthCheck time.Duration // PING interval without traffic; at most ProbeEvery while the analyzer is out of the table
 	Handshake   time.Duration // longest wait for an analyzer's WELCOME
 	SpillAfter  time.Duration // age of the oldest unacknowledged frame that makes a link stale
 	BusyRetry   time.Duration // retry_after that a busy answer carries
@@ -63,7 +63,7 @@ const (
 	sparePartials = 32
 	// sparePartialBytes is the largest of them worth keeping.
 	sparePartialBytes = 64 << 10
-	// maxRetryDelay ends the doubling of RetryDelay for frames that we own.
+	// maxRetryDelay ends the doubling of RetryDelay when MaxRetries is large.
 	maxRetryDelay = 30 * time.Second
 )
 

@@ -43,7 +43,7 @@ type Link struct {
 	rate      handOver
 	probation int  // frames; 0 when the link has earned its window
 	proven    int  // acknowledged since probation last doubled
-	suspect   bool // was given up, or lost with frames in flight: begins on probation
+	onTrial   bool // was given up, or lost with frames in flight: begins on probation
 
 	marks      markRing      // when the written frames were written
 	openedAt   time.Duration // Handshake counts from here
@@ -52,6 +52,7 @@ type Link struct {
 	pingedAt   time.Duration // of the PING that has no answer; 0 without one
 	pausedTill time.Duration // the analyzer said busy
 	stale      bool          // oldest unacknowledged frame older than SpillAfter
+	suspect    bool          // stale, or silent past its PING; told as an event
 	draining   bool          // the analyzer said GOAWAY: nothing new
 
 	reason string // why the link was given up
@@ -121,10 +122,10 @@ func (c *Core) LinkOpened(l *Link, conn any) {
 	l.marks.n = 0
 	l.openedAt, l.heardAt, l.progressAt = c.now, c.now, c.now
 	l.pingedAt, l.pausedTill = 0, 0
-	l.stale, l.draining = false, false
+	l.stale, l.suspect, l.draining = false, false, false
 	l.reason = ""
 	l.probation, l.proven = 0, 0
-	if l.suspect {
+	if l.onTrial {
 		l.probation = c.cfg.ProbationFrames
 	}
 	l.control = protocol.AppendHello(l.control[:0], protocol.Hello{Version: protocol.Version, Agent: c.cfg.Name})
@@ -142,7 +143,7 @@ func (c *Core) LinkLost(l *Link, reason string) {
 		l.reason = reason
 	}
 	wasReady := l.state == linkReady || l.state == linkDoomed
-	l.suspect = l.suspect || (wasReady && l.handed > 0)
+	l.onTrial = l.onTrial || (wasReady && l.handed > 0)
 	l.state, l.Conn = linkClosed, nil
 	l.control, l.partial = l.control[:0], nil
 	c.reclaim(l, 0)

@@ -82,6 +82,9 @@ func (c *Core) linkControl(l *Link) {
 		}
 	case protocol.OpPong:
 		l.pingedAt = 0
+		if l.state == linkReady && !l.suspect && c.table.Weight(l.index) == 0 {
+			c.events = append(c.events, LinkEvent{Link: l, Change: LinkIsWell})
+		}
 	case protocol.OpGoaway:
 		c.linkGoaway(l, protocol.GoawayCode(m.Code), string(m.Text))
 	case protocol.OpHello:
@@ -178,7 +181,7 @@ func (c *Core) prove(l *Link, k int) {
 	}
 	l.proven = 0
 	if l.probation *= 2; l.probation >= c.cfg.LinkWindowFrames {
-		l.probation, l.suspect = 0, false
+		l.probation, l.onTrial = 0, false
 	}
 }
 
@@ -204,11 +207,7 @@ func (c *Core) linkNack(l *Link, m *protocol.Control) {
 			c.count.LateAnswers++
 			continue
 		}
-		taken := *e
-		e.flags |= entrySettled
-		l.credit.Settled(int(e.size))
-		l.stage.bytes -= int(e.size)
-		l.live--
+		taken := l.takeWritten(e)
 		if final {
 			c.refused(&taken, code, 0, "refused by the analyzer: "+string(m.Text))
 		} else {
@@ -225,6 +224,17 @@ func (c *Core) linkNack(l *Link, m *protocol.Control) {
 		l.pausedTill = c.now + max(min(m.RetryAfter, c.cfg.AckTimeout), c.cfg.HandOverSpan)
 		c.spill(l) // it would wait behind the pause
 	}
+}
+
+// takeWritten takes a written entry out of the stage without an ACK. Its
+// number stays due until an ACK passes it.
+func (l *Link) takeWritten(e *entry) entry {
+	taken := *e
+	e.flags |= entrySettled
+	l.credit.Settled(int(e.size))
+	l.stage.bytes -= int(e.size)
+	l.live--
+	return taken
 }
 
 // linkGoaway stops giving the link anything new; what was written may still

@@ -51,6 +51,15 @@ func TestAnyHistory(t *testing.T) {
 				held[name] = append([]byte(nil), data[cut:]...)
 				w.turn(func(c *Core) { c.Receive(a.session, data[:cut:cut]) })
 			},
+			"submit": func(t *rapid.T) {
+				w.submit(rapid.IntRange(1, 20).Draw(t, "count"), rapid.IntRange(0, 2000).Draw(t, "size"))
+			},
+			"bury": func(t *rapid.T) {
+				w.turn(func(c *Core) { c.Bury() })
+				if open := w.desk.sent - len(w.desk.fates); open != 0 {
+					t.Fatalf("%d submitted frames have no fate after Bury", open)
+				}
+			},
 			"up": func(t *rapid.T) {
 				if i := sinks.Draw(t, "sink"); w.core.links[i].state == linkClosed {
 					w.up(i)
@@ -107,6 +116,9 @@ func heal(w *world) {
 		if w.core.Unsettled() == 0 {
 			break
 		}
+	}
+	if open := w.desk.sent - len(w.desk.fates); open != 0 {
+		w.t.Fatalf("%d submitted frames have no fate", open)
 	}
 	n := w.check()
 	if n.Queued+n.InFlight != 0 {

@@ -42,8 +42,7 @@ func (c *Core) failed(l *Link, e entry) {
 	if e.attempts < 255 {
 		e.attempts++
 	}
-	s := c.sessions[e.session]
-	if int(e.attempts) > c.cfg.MaxRetries && !s.owned {
+	if int(e.attempts) > c.cfg.MaxRetries {
 		c.refused(&e, protocol.NackUnavailable, c.cfg.RetryDelay, "no analyzer acknowledged it within the retry limit")
 		return
 	}
@@ -160,7 +159,7 @@ func (c *Core) delivered(l *Link, e *entry) {
 	s.unsettled--
 	c.chunks.release(e.chunk)
 	if s.observer != nil {
-		s.observer.Delivered(e.number, l.index)
+		s.observer.Delivered(e.number, l.index, int(e.size))
 	}
 	if s.gone {
 		c.retire(s)
@@ -168,43 +167,41 @@ func (c *Core) delivered(l *Link, e *entry) {
 }
 
 // refused settles an admitted entry that nobody takes. The entry has left its
-// stage; a sender that is gone hears nothing.
+// stage; a sender that is gone hears nothing, and a frame that we answer for
+// becomes a dead letter.
 func (c *Core) refused(e *entry, code protocol.NackCode, retry time.Duration, text string) {
 	s := c.sessions[e.session]
 	s.unsettled--
-	c.chunks.release(e.chunk)
 	switch {
 	case s.gone:
 		c.count.Abandoned++
 		c.retire(s)
 	case s.observer != nil:
-		c.count.reject(code)
-		s.observer.Refused(e.number, code)
+		if s.owned {
+			c.count.DeadLettered++
+		} else {
+			c.count.reject(code)
+		}
+		s.observer.Refused(e.number, code, c.chunks.frame(e))
 	default:
 		c.count.reject(code)
 		c.sayNack(s, e.number, code, retry, text)
 		c.settle(s, e.number, int(e.size))
 	}
+	c.chunks.release(e.chunk)
 }
 
 // expire refuses what has waited in the queue for longer than QueueTimeout.
-// Frames that the distributor answers for (202) stay until somebody takes them.
 func (c *Core) expire(q *ring) {
 	limit := uint32(c.cfg.QueueTimeout / time.Millisecond)
-	kept := 0
-	for i := 0; i < q.n; i++ {
-		e := q.at(i)
-		if c.ms()-e.at > limit && !c.sessions[e.session].owned {
-			c.shared.queued.Add(-1)
-			c.refused(e, protocol.NackUnavailable, c.cfg.RetryDelay, "no analyzer took it within the queue timeout")
-			continue
+	q.filter(func(e *entry) bool {
+		if c.ms()-e.at <= limit {
+			return true
 		}
-		if kept != i {
-			*q.at(kept) = *e
-		}
-		kept++
-	}
-	q.dropBack(q.n - kept)
+		c.shared.queued.Add(-1)
+		c.refused(e, protocol.NackUnavailable, c.cfg.RetryDelay, "no analyzer took it within the queue timeout")
+		return false
+	})
 }
 
 // wakeDelayed moves the entries whose delay is over to the queue.
@@ -212,21 +209,16 @@ func (c *Core) wakeDelayed() {
 	if c.delayed.n == 0 || c.now < c.nextDue {
 		return
 	}
-	now, kept := c.ms(), 0
+	now := c.ms()
 	next := time.Duration(1<<63 - 1)
-	for i := 0; i < c.delayed.n; i++ {
-		e := c.delayed.at(i)
-		if int32(now-e.at) >= 0 {
-			e.at = now
-			c.queue.pushBack(*e)
-			continue
+	c.delayed.filter(func(e *entry) bool {
+		if int32(now-e.at) < 0 {
+			next = min(next, c.now+time.Duration(e.at-now)*time.Millisecond)
+			return true
 		}
-		next = min(next, c.now+time.Duration(e.at-now)*time.Millisecond)
-		if kept != i {
-			*c.delayed.at(kept) = *e
-		}
-		kept++
-	}
-	c.delayed.dropBack(c.delayed.n - kept)
+		e.at = now
+		c.queue.pushBack(*e)
+		return false
+	})
 	c.nextDue = next
 }

@@ -94,6 +94,8 @@ func scriptWorld(t *testing.T, words []string) *world {
 			cfg.SessionWindowFrames = n
 		case key == "maxframe":
 			cfg.MaxFrame = n
+		case key == "retries":
+			cfg.MaxRetries = n
 		case key == "route" && value == "agent":
 			cfg.Route = RouteAgent
 		default:
@@ -139,6 +141,13 @@ func command(t *testing.T, w *world, out *strings.Builder, words []string) {
 			a.sent++
 			w.turn(func(c *Core) { c.Receive(a.session, protocol.AppendFrame(nil, []byte{0xc3})) })
 		}
+	case "submit": // count size: frames that we answer for
+		w.submit(num(1, 1), num(2, 10))
+	case "bury":
+		w.turn(func(c *Core) { c.Bury() })
+	case "hold": // sink: keep it out of the table
+		w.held[num(1, 0)] = true
+		w.publish()
 	case "ack": // sink count
 		w.ack(num(1, 0), num(2, 1<<20))
 	case "nack": // sink n count code
@@ -176,8 +185,8 @@ func command(t *testing.T, w *world, out *strings.Builder, words []string) {
 		w.turn(func(c *Core) { c.Drain() })
 	case "ledger":
 		n := w.check()
-		fmt.Fprintf(out, "received=%d delivered=%d rejected=[%s] redispatched=%d spilled=%d abandoned=%d queued=%d in_flight=%d\n",
-			n.Received, n.Delivered, rejected(n), n.Redispatched, n.Spilled, n.Abandoned, n.Queued, n.InFlight)
+		fmt.Fprintf(out, "received=%d delivered=%d rejected=[%s] redispatched=%d spilled=%d dead_lettered=%d abandoned=%d queued=%d in_flight=%d\n",
+			n.Received, n.Delivered, rejected(n), n.Redispatched, n.Spilled, n.DeadLettered, n.Abandoned, n.Queued, n.InFlight)
 	default:
 		t.Fatalf("unknown command %v", words)
 	}
@@ -203,6 +212,10 @@ func (w *world) report(out *strings.Builder) {
 			s.received = nil
 		}
 	}
+	for _, line := range w.desk.lines {
+		fmt.Fprintf(out, "to desk: %s\n", line)
+	}
+	w.desk.lines = nil
 	for _, name := range []string{"a", "b", "c"} {
 		a := w.agents[name]
 		if a == nil {

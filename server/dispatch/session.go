@@ -10,10 +10,13 @@ import (
 // (HTTP /ingest). It is called by the loop, must not block, and hears of each
 // number exactly once.
 type Observer interface {
-	// Delivered: the analyzer of this index acknowledged frame n.
-	Delivered(n uint64, analyzer int)
-	// Refused: frame n was answered with code after it was admitted.
-	Refused(n uint64, code protocol.NackCode)
+	// Delivered: the analyzer of this index acknowledged frame n of size bytes,
+	// header included.
+	Delivered(n uint64, analyzer, size int)
+	// Refused: frame n was answered with code after it was admitted. frame,
+	// header included, is borrowed. If the distributor answers for the
+	// session's frames, the observer keeps it as a dead letter.
+	Refused(n uint64, code protocol.NackCode, frame []byte)
 }
 
 // Session is one sender: an agent's connection, or the HTTP side of a loop.
@@ -26,7 +29,7 @@ type Session struct {
 
 	slot     uint32
 	observer Observer // nil for a connection
-	owned    bool     // the distributor answers for its frames (202): they are never refused later
+	owned    bool     // the distributor answers for its frames (202): a refused one is a dead letter
 
 	number      uint64 // data frames received
 	bytes       uint64 // of data frames received, headers included
@@ -83,9 +86,10 @@ func (c *Core) Open(conn any) *Session {
 }
 
 // OpenObserved makes a session without a wire, whose frames come by Submit and
-// whose answers go to the observer. The distributor answers for its frames.
-func (c *Core) OpenObserved(o Observer) *Session {
-	s := &Session{observer: o, owned: true}
+// whose answers go to the observer. owned says that the distributor answers
+// for its frames: one that nobody takes is a dead letter, and not rejected.
+func (c *Core) OpenObserved(o Observer, owned bool) *Session {
+	s := &Session{observer: o, owned: owned}
 	c.register(s)
 	return s
 }

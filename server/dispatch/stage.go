@@ -61,6 +61,22 @@ func (r *ring) pushFront(e entry) {
 	r.n++
 }
 
+// filter keeps the entries of which keep says so, in their order.
+func (r *ring) filter(keep func(*entry) bool) {
+	kept := 0
+	for i := 0; i < r.n; i++ {
+		e := r.at(i)
+		if !keep(e) {
+			continue
+		}
+		if kept != i {
+			*r.at(kept) = *e
+		}
+		kept++
+	}
+	r.dropBack(r.n - kept)
+}
+
 // dropFront forgets the first k entries.
 func (r *ring) dropFront(k int) {
 	if r.n -= k; r.n == 0 {

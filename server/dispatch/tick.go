@@ -48,6 +48,10 @@ func (c *Core) Tick() {
 // spills are noticed.
 const TickEvery = 20 * time.Millisecond
 
+// ProbeEvery is the time between the PINGs to an analyzer that is connected
+// and out of the table, whose answers show that it may come back.
+const ProbeEvery = time.Second
+
 // longestGap between two ticks is twice the pace of an idle loop. Beyond it
 // it was we who were silent (stopped, starved, suspended), and the answers of
 // the analyzers may still lie unread in our sockets.
@@ -91,13 +95,43 @@ func (c *Core) checkLink(l *Link) {
 		c.giveUp(l, fmt.Sprintf("silent for %v with %d frames in flight", waited.Round(time.Millisecond), l.handed))
 	case l.handed > 0 && c.now-l.progressAt > c.cfg.AckTimeout:
 		c.giveUp(l, fmt.Sprintf("no acknowledgement for %v with %d frames in flight", (c.now-l.progressAt).Round(time.Millisecond), l.handed))
-	case l.pingedAt == 0 && (quiet >= c.cfg.HealthCheck || l.handed > 0 && quiet >= c.cfg.PingAfter):
+	case l.pingedAt == 0 && (quiet >= c.pingEvery(l) || l.handed > 0 && quiet >= c.cfg.PingAfter):
 		l.control = protocol.AppendPing(l.control, uint64(c.now))
 		l.pingedAt = c.now
 		c.touchLink(l)
 	case l.stage.n == 0 && c.now-l.progressAt > time.Second:
 		l.stage.close(&c.chunks)
 	}
+	if l.state == linkReady {
+		c.judge(l, waited)
+	}
+}
+
+// pingEvery is the PING interval of a link without traffic.
+func (c *Core) pingEvery(l *Link) time.Duration {
+	if c.table.Weight(l.index) == 0 {
+		return min(c.cfg.HealthCheck, ProbeEvery)
+	}
+	return c.cfg.HealthCheck
+}
+
+// judge tells when a link becomes suspect, having been silent for waited or
+// being stale, and when it is well again.
+func (c *Core) judge(l *Link, waited time.Duration) {
+	silent := waited >= 2*c.cfg.PingAfter
+	if suspect := silent || l.stale; suspect == l.suspect {
+		return
+	}
+	l.suspect = !l.suspect
+	e := LinkEvent{Link: l, Change: LinkIsWell}
+	if l.suspect {
+		e.Change = LinkIsSuspect
+		e.Reason = fmt.Sprintf("its oldest packet has no answer for over %v", c.cfg.SpillAfter)
+		if silent {
+			e.Reason = fmt.Sprintf("silent for %v with %d frames in flight", waited.Round(time.Millisecond), l.handed)
+		}
+	}
+	c.events = append(c.events, e)
 }
 
 // markStale finds the links whose oldest unacknowledged frame is older than

@@ -26,7 +26,8 @@ type world struct {
 	core    *Core
 	now     time.Duration
 	weights []float64
-	down    []bool
+	held    []bool // kept out of the table, as health does with one that recovers
+	desk    *fakeDesk
 	agents  map[string]*fakeAgent
 	sinks   []*fakeSink
 	events  []string
@@ -55,20 +56,70 @@ type fakeSink struct {
 	lines    []string
 }
 
+// fakeDesk is the observer of an owned session, as the HTTP side of a loop.
+type fakeDesk struct {
+	w       *world
+	session *Session
+	sent    int
+	fates   map[uint64]string
+	lines   []string
+}
+
+func (d *fakeDesk) Delivered(n uint64, analyzer, size int) {
+	if size <= protocol.HeaderSize {
+		d.w.t.Fatalf("frame %d of %d bytes was delivered", n, size)
+	}
+	d.fate(n, fmt.Sprintf("delivered to %d", analyzer))
+}
+
+func (d *fakeDesk) Refused(n uint64, code protocol.NackCode, frame []byte) {
+	var s protocol.Scanned
+	if err := protocol.Scan(frame[protocol.HeaderSize:], &s); err != nil || int(protocol.FrameLength(frame)) != len(frame)-protocol.HeaderSize {
+		d.w.t.Fatalf("the dead letter of frame %d is no packet: %v", n, err)
+	}
+	d.fate(n, fmt.Sprintf("dead letter %s (%v)", s.PacketID, code))
+}
+
+// fate checks that each frame has one.
+func (d *fakeDesk) fate(n uint64, what string) {
+	if was, twice := d.fates[n]; twice {
+		d.w.t.Fatalf("submitted frame %d was %s, and then %s", n, was, what)
+	}
+	d.fates[n] = what
+	d.lines = append(d.lines, fmt.Sprintf("%d %s", n, what))
+}
+
+// submit gives frames in as HTTP does.
+func (w *world) submit(count, size int) {
+	w.turn(func(c *Core) {
+		for range count {
+			w.desk.sent++
+			frame := packet("desk", uint64(w.desk.sent), size)
+			n, code := c.Submit(w.desk.session, frame, 1)
+			if code != 0 {
+				w.desk.fate(n, "answered "+code.String())
+			}
+			clear(frame) // borrowed
+		}
+	})
+}
+
 func newWorld(t tester, cfg Config, weights ...float64) *world {
-	w := &world{t: t, cfg: cfg, weights: weights, down: make([]bool, len(weights)), agents: map[string]*fakeAgent{}, now: time.Second}
+	w := &world{t: t, cfg: cfg, weights: weights, held: make([]bool, len(weights)), agents: map[string]*fakeAgent{}, now: time.Second}
 	w.shared = NewShared(cfg, len(weights))
 	w.core = New(cfg, w.shared, len(weights))
 	for range weights {
 		w.sinks = append(w.sinks, &fakeSink{})
 	}
+	w.desk = &fakeDesk{w: w, fates: map[uint64]string{}}
+	w.desk.session = w.core.OpenObserved(w.desk, true)
 	return w
 }
 
 func (w *world) publish() {
 	effective := make([]float64, len(w.weights))
 	for i, x := range w.weights {
-		if w.core.links[i].state == linkReady && !w.core.links[i].draining {
+		if w.core.links[i].state == linkReady && !w.core.links[i].draining && !w.held[i] {
 			effective[i] = x
 		}
 	}
@@ -102,8 +153,10 @@ func (w *world) flush() {
 		}
 		events := w.core.TakeEvents(nil)
 		for _, e := range events {
-			w.sinks[e.Link.index].open = e.Change != LinkIsLost
-			w.events = append(w.events, strings.TrimSpace(fmt.Sprintf("link %d %s %s", e.Link.index, [...]string{"ready", "draining", "lost:"}[e.Change], e.Reason)))
+			if e.Change == LinkIsLost {
+				w.sinks[e.Link.index].open = false
+			}
+			w.events = append(w.events, strings.TrimSpace(fmt.Sprintf("link %d %s %s", e.Link.index, [...]string{"ready", "suspect:", "well", "draining", "lost:"}[e.Change], e.Reason)))
 			w.publish()
 			w.core.BeginTurn(w.now)
 		}
