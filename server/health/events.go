@@ -1,0 +1,80 @@
+package health
+
+import "time"
+
+// LinkReady tells that a loop's link to an analyzer carries data: its WELCOME
+// was read. It is a new link, whatever was known of the one before.
+func (m *Monitor) LinkReady(loop, analyzer int) {
+	m.hear(loop, analyzer, func(_ *target, l *link, now time.Time) { l.begin(now) })
+}
+
+// LinkWell tells of a good check: a link outside the table, or a suspect one,
+// has answered a PING, or a suspect one is fresh again.
+func (m *Monitor) LinkWell(loop, analyzer int) {
+	m.hear(loop, analyzer, func(_ *target, l *link, now time.Time) {
+		if l.phase == linkReady {
+			l.suspect = false
+			l.check(now)
+		}
+	})
+}
+
+// LinkSuspect tells that a loop's link was silent past its PING, or that its
+// oldest packet is late.
+func (m *Monitor) LinkSuspect(loop, analyzer int, reason string) {
+	m.hear(loop, analyzer, func(t *target, l *link, now time.Time) {
+		if l.phase == linkReady {
+			l.suspect = true
+			l.distrust(now)
+			t.suspectReason = orElse(reason, "a link is suspect")
+		}
+	})
+}
+
+// LinkDraining tells that the analyzer said GOAWAY on a loop's link. LinkLost
+// follows.
+func (m *Monitor) LinkDraining(loop, analyzer int, reason string) {
+	m.leave(loop, analyzer, linkDraining, orElse(reason, "analyzer drains"))
+}
+
+// LinkLost tells that a loop's link to an analyzer carries data no more.
+func (m *Monitor) LinkLost(loop, analyzer int, reason string) {
+	m.leave(loop, analyzer, linkGone, reason)
+}
+
+func (m *Monitor) leave(loop, analyzer int, phase linkPhase, reason string) {
+	m.hear(loop, analyzer, func(t *target, l *link, _ time.Time) {
+		if t.whole() { // the other loops' losses are consequences, not causes
+			t.lossReason = orElse(reason, "a link was lost")
+		}
+		t.lastError = orElse(reason, t.lastError)
+		*l = link{phase: phase}
+	})
+}
+
+// Failed tells that an analyzer could not be reached. The same error again is
+// logged only after the analyzer was up in between.
+func (m *Monitor) Failed(analyzer int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := &m.targets[analyzer]
+	t.lastError = err.Error()
+	if t.dialError == t.lastError || m.silent {
+		return
+	}
+	t.dialError = t.lastError
+	m.log.Warn("analyzer not reachable", "analyzer", t.name, "error", err)
+}
+
+// hear makes one change to one link, and lets everything follow from it.
+func (m *Monitor) hear(loop, analyzer int, change func(t *target, l *link, now time.Time)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	t := &m.targets[analyzer]
+	if t.suspect() { // until now, whatever ends it
+		t.suspectAt = now
+	}
+	change(t, &t.links[loop], now)
+	m.settle(now)
+}
