@@ -1,0 +1,149 @@
+package deadletter
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes of Command.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 78 // EX_CONFIG of sysexits.h, as for every bad flag of this project
+)
+
+// folderFlag is the folder that every command works on. Owned by one Command.
+type folderFlag struct {
+	Dir string `name:"dead-letter-dir" default:"./dead-letters" placeholder:"DIR" help:"The folder of the dead letters. [DEAD_LETTER_DIR, default ./dead-letters]"`
+}
+
+// commands is what kong parses. Owned by one call of Command.
+type commands struct {
+	List struct {
+		folderFlag
+		Verbose bool `short:"v" help:"Also each packet: packet_id, agent_id and how many messages it has."`
+		JSON    bool `name:"json" help:"As JSON."`
+	} `cmd:"" help:"Show what is in the folder. Works beside a running server."`
+
+	Replay struct {
+		folderFlag
+		To     string `default:"127.0.0.1:9000" placeholder:"HOST:PORT" help:"A distributor that takes them. [default 127.0.0.1:9000]"`
+		GiveUp string `default:"30" placeholder:"D" help:"Stop when nothing has moved for so long. [default 30]"`
+	} `cmd:"" help:"Send the waiting packets to a distributor and remove what was delivered. Only needed for a folder without a server: a running one does it by itself."`
+
+	Drop struct {
+		folderFlag
+		Files     []string `arg:"" optional:"" name:"file" help:"Names of files, as list shows them."`
+		All       bool     `help:"Every file."`
+		OlderThan string   `placeholder:"D" help:"Files that were begun so long ago: seconds, or with a unit such as 36h or 7d."`
+		Yes       bool     `help:"Do it. Without, only what would be dropped is shown."`
+	} `cmd:"" help:"Delete packets for ever. Needs the server stopped."`
+}
+
+const commandDescription = `Dead letters are packets that were answered 202 and that no analyzer took. The
+server keeps them in files, and delivers them by itself once analyzers are well.
+
+Kinds of files: waiting (to be delivered), refused (an analyzer has refused
+these packets for ever; they stay until dropped), damaged (cannot be read, set
+aside and never deleted by the server).
+
+Exit codes: 0 done, and for replay: nothing is left; 1 failed; 78 bad usage.`
+
+// Command runs "server dead-letters": args are those behind these words. It
+// returns the exit code.
+func Command(args []string, env func(string) (string, bool), stdout, stderr io.Writer) int {
+	var c commands
+	asked := false
+	parser, err := kong.New(&c,
+		kong.Name("server dead-letters"),
+		kong.Description(commandDescription),
+		kong.Writers(stdout, stdout),
+		kong.Exit(func(int) { asked = true }),
+		kong.ConfigureHelp(kong.HelpOptions{NoAppDescFormat: true, WrapUpperBound: 100, NoExpandSubcommands: true}),
+		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }),
+		kong.Resolvers(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, f *kong.Flag) (any, error) {
+			if f.Name == "dead-letter-dir" {
+				if dir, _ := env("DEAD_LETTER_DIR"); dir != "" {
+					return dir, nil
+				}
+			}
+			return nil, nil
+		})),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitFailed
+	}
+	ctx, err := parser.Parse(args)
+	if asked {
+		return exitDone
+	}
+	if err != nil {
+		return usage(stderr, err.Error()+"; see --help")
+	}
+	switch ctx.Selected().Name {
+	case "list":
+		return listCommand(c.List.Dir, c.List.Verbose, c.List.JSON, stdout, stderr)
+	case "replay":
+		patience, err := parseAge(c.Replay.GiveUp)
+		if err != nil {
+			return usage(stderr, "--give-up "+err.Error())
+		}
+		return replayCommand(c.Replay.Dir, c.Replay.To, patience, stdout, stderr)
+	}
+	return dropCommand(c.Drop.Dir, selection{files: c.Drop.Files, all: c.Drop.All, olderThan: c.Drop.OlderThan}, c.Drop.Yes, stdout, stderr)
+}
+
+func usage(stderr io.Writer, text string) int {
+	fmt.Fprintln(stderr, text)
+	return exitUsage
+}
+
+func failed(stderr io.Writer, err error) int {
+	var locked *LockedError
+	if errors.As(err, &locked) {
+		fmt.Fprintf(stderr, "%v: a running server delivers dead letters by itself; stop it first\n", err)
+	} else {
+		fmt.Fprintln(stderr, err)
+	}
+	return exitFailed
+}
+
+// checkFolder is for commands that must not create a folder by mistake.
+func checkFolder(dir string) error {
+	st, err := os.Stat(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no folder %s; see --dead-letter-dir", dir)
+	}
+	if err == nil && !st.IsDir() {
+		return fmt.Errorf("%s is no folder", dir)
+	}
+	return err
+}
+
+// parseAge takes seconds, days with the unit d, or Go's syntax.
+func parseAge(text string) (time.Duration, error) {
+	number, unit := text, time.Second
+	if days, isDays := strings.CutSuffix(text, "d"); isDays {
+		number, unit = days, 24*time.Hour
+	}
+	d, err := time.ParseDuration(text)
+	if n, e := strconv.ParseFloat(number, 64); e == nil {
+		d, err = time.Duration(n*float64(unit)), nil
+		if !(math.Abs(n*float64(unit)) < math.MaxInt64) {
+			err = errors.New("out of range")
+		}
+	}
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q: must be a duration: seconds such as 90, or with a unit such as 36h or 7d", text)
+	}
+	return d, nil
+}
