@@ -6,8 +6,8 @@ package config
 
 import "time"
 
-// Config is everything that a distributor can be told. Load makes it; tests
-// may start from Default. Immutable once the node has it.
+// Config is everything that a distributor can be told. Load makes it, Fit makes
+// it fit the machine; tests may start from Default. Immutable once the node has it.
 type Config struct {
 	Listen     string     // host:port for agents
 	HTTPListen string     // host:port for HTTP
@@ -17,13 +17,26 @@ type Config struct {
 	MaxQueue            int // packets that wait without a link, over all loops
 	MaxRetries          int // hand-overs after the first failed one
 	RetryDelay          time.Duration
+	QueueTimeout        time.Duration // longest wait of a packet for any analyzer
 	HealthCheckInterval time.Duration
-	MaxFrame            int    // bytes of a frame's body
-	MaxBody             int    // bytes of an /ingest body, also after inflating
-	Route               string // "weighted", "agent" or "packet"
-	Spill               string // "elastic" or "strict"
-	LogFormat           string // "text" or "json"
-	LogLevel            string // "debug", "info", "warn" or "error"
+	Silence             time.Duration // packets in flight and no byte for so long: the analyzer is given up
+	AckTimeout          time.Duration // PONGs but no ACK for so long: the analyzer is given up
+	SpillAfter          time.Duration // age of its oldest unacknowledged packet at which an analyzer gets nothing new while another does better
+	SlowStart           time.Duration // from an analyzer's return to its full weight; 0: at once
+	Grace               time.Duration // longest that a stop takes
+	DeadLetterDir       string        // folder for packets answered 202 that nobody took
+	DeadLetterMax       int           // bytes in it
+	MaxConnections      int           // open connections of agents
+	MaxConnectionsPerIP int           // of one IPv4 address or one IPv6 /64; 0: any number
+	ByteBudget          int64         // bytes of frames over all loops and in all places: stages, queue, partial frames
+	MemoryLimit         int64         // bytes that the process may use; 0: MemoryShare says it, and nothing is known before Fit
+	MemoryShare         int           // percent of what the machine or the cgroup has; 0: MemoryLimit says it
+	MaxFrame            int           // bytes of a frame's body
+	MaxBody             int           // bytes of an /ingest body, also after inflating
+	Route               string        // "weighted", "agent" or "packet"
+	Spill               string        // "elastic" or "strict"
+	LogFormat           string        // "text" or "json"
+	LogLevel            string        // "debug", "info", "warn" or "error"
 
 	Limits // no flags yet
 }

@@ -27,8 +27,10 @@ func TestDefaults(t *testing.T) {
 		Analyzers: []Analyzer{{"analyzer-1", "127.0.0.1:9001", 40}, {"analyzer-2", "127.0.0.1:9002", 30},
 			{"analyzer-3", "127.0.0.1:9003", 20}, {"analyzer-4", "127.0.0.1:9004", 10}},
 		RetryDelay: 500 * time.Millisecond, HealthCheckInterval: 5 * time.Second,
+		QueueTimeout: time.Minute, Silence: time.Second, AckTimeout: 10 * time.Second, SpillAfter: 200 * time.Millisecond,
+		SlowStart: 10 * time.Second, Grace: 25 * time.Second, DeadLetterDir: "./dead-letters", DeadLetterMax: 1 << 30,
 		MaxFrame: 1 << 20, MaxBody: 4 << 20, Route: "weighted", Spill: "elastic", LogFormat: "text", LogLevel: "info",
-		Limits: defaultLimits(),
+		MaxConnections: 100_000, ByteBudget: 256 << 20, MemoryShare: 80, Limits: defaultLimits(),
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -99,6 +101,12 @@ func TestEveryFault(t *testing.T) {
 		{"max-frame", "1KiB", "must be from 4KiB to 64MiB"},
 		{"max-body", "99999999999GiB", "must be from 4KiB to 64MiB"},
 		{"max-body", "99999999999999999999999", "must be from 4KiB to 64MiB"},
+		{"max-connections", "0", "must be a whole number from 1 to 10000000"},
+		{"max-connections-per-ip", "-1", "must be a whole number from 0 to 10000000"},
+		{"byte-budget", "1MiB", "must be from 4MiB to 1048576GiB"},
+		{"memory-limit", "120%", "must be from 1% to 100%, or a size such as 512MiB"},
+		{"memory-limit", "1MiB", "must be from 32MiB to 1048576GiB; or a share such as 80%"},
+		{"memory-limit", "most", sizeForm + "; or a share such as 80%"},
 		{"route", "random", "must be weighted, agent or packet"},
 		{"spill", "no", "must be elastic or strict"},
 		{"log-format", "xml", "must be text or json"},

@@ -24,11 +24,27 @@ type flags struct {
 	MaxRetries string `group:"Dispatch" placeholder:"N" help:"Further analyzers tried after a hand-over failed, before the sender is told unavailable."`
 	RetryDelay string `group:"Dispatch" placeholder:"D" help:"Before the second further try; doubles with each."`
 
-	HealthCheckInterval string `group:"Dispatch" placeholder:"D" help:"How often an analyzer without traffic is asked whether it is alive."`
+	QueueTimeout string `group:"Dispatch" placeholder:"D" help:"Longest wait for any analyzer, before the sender is told unavailable."`
+
+	HealthCheckInterval string `group:"Health" placeholder:"D" help:"How often an analyzer without traffic is asked whether it is alive."`
+	Silence             string `group:"Health" placeholder:"D" help:"An analyzer with packets in flight that sends no byte for this long is given up; what it had goes to others."`
+	AckTimeout          string `group:"Health" placeholder:"D" help:"The same for one that answers PINGs but acknowledges nothing. Above what an analyzer may need for a packet."`
+	SpillAfter          string `group:"Health" placeholder:"D" help:"An analyzer whose oldest packet has no answer for this long gets nothing new, while others do better."`
+	SlowStart           string `group:"Health" placeholder:"D" help:"From the return of an analyzer to its full weight. 0: at once."`
+
+	DeadLetterDir string `group:"Stopping and dead letters" placeholder:"DIR" help:"Where packets are kept that were answered 202 and that no analyzer took. They are delivered from there once analyzers are well; see server dead-letters --help."`
+	DeadLetterMax string `group:"Stopping and dead letters" placeholder:"SIZE" help:"Most bytes in it. Without room for a packet in it, /ingest answers 503."`
+	Grace         string `group:"Stopping and dead letters" placeholder:"D" help:"Longest time for a stop to settle what is in flight."`
 
 	Workers  string `group:"Limits" placeholder:"N" help:"Event loops. 0: one per CPU."`
 	MaxFrame string `group:"Limits" placeholder:"SIZE" help:"Largest packet, in its binary form. Agents that read no WELCOME count on 1MiB."`
-	MaxBody  string `group:"Limits" placeholder:"SIZE" help:"Largest body of /ingest, also after inflating."`
+
+	MaxConnections      string `group:"Limits" placeholder:"N" help:"Open connections of agents; more are told GOAWAY overload. Without this setting it is lowered at start to what memory and descriptors (ulimit -n) are enough for."`
+	MaxConnectionsPerIP string `name:"max-connections-per-ip" group:"Limits" placeholder:"N" help:"The same for each IPv4 address, or IPv6 /64. 0: no such limit."`
+	ByteBudget          string `group:"Limits" placeholder:"SIZE" help:"Memory for packets that are not yet acknowledged; beyond it senders are told busy, or 503. Without this setting it is lowered at start to what fits the memory limit."`
+	MemoryLimit         string `group:"Limits" placeholder:"SIZE" help:"What the process may use at worst, which is computed at start from all limits (see --check): a size, or a share of what the cgroup or the machine has. The garbage collector obeys it, too, and GOMEMLIMIT if that is lower."`
+
+	MaxBody string `group:"Limits" placeholder:"SIZE" help:"Largest body of /ingest, also after inflating."`
 
 	LogFormat string `group:"Logging" placeholder:"FORMAT" help:"text or json, on standard error."`
 	LogLevel  string `group:"Logging" placeholder:"LEVEL" help:"debug, info, warn or error."`
@@ -64,6 +80,9 @@ Examples
 Exit codes
   0 stopped or nothing wrong; 1 failed, such as a port in use; 78 bad configuration.
   SIGINT and SIGTERM stop it in an orderly way; a second one at once.
+
+Commands
+  server dead-letters list|replay|drop
 `
 
 func newParser(into *flags, out io.Writer) (*kong.Kong, error) {

@@ -2,57 +2,34 @@ package config
 
 import "time"
 
-// Limits are the settings that have no flag yet. Each is given here, once,
-// with its unit and what it costs. Immutable once the node has it.
+// Limits are the settings that have no flag. Each is given here, once, with its
+// unit and what it costs; memory.go adds the costs up. Immutable once the node
+// has it.
 type Limits struct {
-	// Silence: an analyzer with frames in flight that sends no byte at all for
-	// so long is given up. It bounds how long one hung analyzer can hold what
-	// was handed to it.
-	Silence time.Duration
-	// PingAfter is how long frames may be in flight without a byte before the
-	// analyzer is asked with a PING whether it is alive. A few times below
-	// Silence, so that one slow answer is not silence.
-	PingAfter time.Duration
-	// AckTimeout: an analyzer that answers PINGs but acknowledges nothing for
-	// so long is given up.
-	AckTimeout time.Duration
-	// SpillAfter is the age of the oldest unacknowledged frame from which on
-	// an analyzer gets nothing new while another does better.
-	SpillAfter time.Duration
-	// QueueTimeout is the longest that a frame whose sender can resend it waits
-	// for any analyzer.
-	QueueTimeout time.Duration
-	// Grace is the longest that a stop takes. Below the 30 s after which
-	// container runtimes kill.
-	Grace time.Duration
-
 	// SessionWindowFrames and SessionWindowBytes are what one agent may have
 	// unsettled: at most 4 MiB of the byte budget for each agent.
 	SessionWindowFrames int
 	SessionWindowBytes  int
 	// LinkWindowFrames and LinkWindowBytes are what one link to an analyzer may
-	// hold, staged or in flight: analyzers × loops × 8 MiB of the byte budget.
+	// hold, staged or in flight: analyzers × loops × 8 MiB of the byte budget,
+	// and 32 bytes for each frame outside of it. Fit may lower the frames.
 	LinkWindowFrames int
 	LinkWindowBytes  int
-	// ByteBudget is the memory for frames over all loops and in all places:
-	// stages, queue, partial frames, mailboxes. The process needs some 64 MiB
-	// more.
-	ByteBudget int64
+	// HTTPConnections are served in full at a time; see server/api for those
+	// that come on top. Fit may lower it.
+	HTTPConnections int
+	// HTTPBodyBytes is the budget for bodies of /ingest in the making. 0 is
+	// httpBodies × MaxBody. Fit may lower it, and sets it.
+	HTTPBodyBytes int64
 }
 
 func defaultLimits() Limits {
 	return Limits{
-		Silence:             time.Second,
-		PingAfter:           250 * time.Millisecond,
-		AckTimeout:          10 * time.Second,
-		SpillAfter:          200 * time.Millisecond,
-		QueueTimeout:        60 * time.Second,
-		Grace:               25 * time.Second,
 		SessionWindowFrames: 4096,
 		SessionWindowBytes:  4 << 20,
 		LinkWindowFrames:    32768,
 		LinkWindowBytes:     8 << 20,
-		ByteBudget:          256 << 20,
+		HTTPConnections:     2048,
 	}
 }
 
@@ -67,9 +44,65 @@ const (
 	maxRetryDelay  = time.Hour
 	minHealthCheck = 100 * time.Millisecond
 	maxHealthCheck = time.Hour
+	minPatience    = 10 * time.Millisecond
+	maxPatience    = time.Hour
+	minDeadLetters = 1 << 20
+	maxDeadLetters = 1 << 50
 	minFrameBytes  = 4 << 10
 	maxFrameBytes  = 64 << 20
 	minBodyBytes   = 4 << 10
 	maxBodyBytes   = 64 << 20
+	maxConnections = 10_000_000
+	minByteBudget  = 4 << 20
+	maxByteBudget  = 1 << 50
+	minMemory      = 32 << 20
+	maxMemory      = 1 << 50
 	maxNameBytes   = 64
+)
+
+// What things cost. Where another room knows better, it is named: these are the
+// same numbers, so that the sum can be made before anything is built.
+const (
+	entryBytes = 32        // a frame in a ring; server/dispatch entry
+	chunkBytes = 256 << 10 // a piece of a stage; server/dispatch
+	spareBytes = 8 << 20   // free chunks that a loop keeps; server/dispatch spareChunks
+	readBytes  = 256 << 10 // what a loop reads at once; server/loop
+	writeBytes = 256 << 10 // what gnet may hold of a link: one write; server/dispatch
+
+	// connectionBytes is the worst of one connection of an agent, outside of the
+	// byte budget. An idle one that has sent and heard of a few packets was
+	// measured at 1.5 KiB of resident memory (8,000 and 15,000 of them, the
+	// growth of VmRSS by their number); its bitmap of settled numbers grows to
+	// 8 KiB when one packet of very many stays unanswered. The rest is room for
+	// the collector's size classes.
+	connectionBytes = 12 << 10
+
+	// httpConnectionBytes is the worst of one HTTP connection outside of the
+	// budget for bodies: goroutine, header, write and stream buffers; server/api.
+	httpConnectionBytes = 32 << 10
+	httpBodies          = 32        // largest bodies that the budget for them is made for
+	httpValueBytes      = 256       // for the parse of one JSON value; server/api valueBytes
+	httpMinValues       = 128 << 10 // values that a body may always have; server/api minValues
+	// httpLateParts: one in so many HTTP connections comes on top of those served
+	// in full, and as many again may linger after they were refused.
+	httpLateParts = 8
+
+	// letterBytes is what the dead letters have in memory on their way to the
+	// disk and back: two batches to write, what is read ahead, and the window of
+	// their delivery; server/deadletter.
+	letterBytes = 16 << 20
+
+	// baseBytes is a process that does nothing: 13 MiB were measured, with two
+	// loops; the rest is for the runtime's own tables, which grow with the heap.
+	baseBytes = 24 << 20
+	// headroomParts: one in so many bytes on top of all others is the collector's,
+	// so that it has garbage to find when everything else is full.
+	headroomParts = 8
+
+	// baseDescriptors are those of the process: standard streams, ports, dead
+	// letters, name lookups, and what a turned-away agent holds for a second
+	// (server/listener). loopDescriptors: epoll, its wake-up, the loop's own
+	// connection, and one that is being handed over.
+	baseDescriptors = 32 + 32
+	loopDescriptors = 4
 )

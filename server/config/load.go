@@ -76,6 +76,8 @@ func Load(args []string, env func(string) (string, bool)) (Config, Report, error
 	return cfg, report, nil
 }
 
+const originDefault = "default"
+
 // resolve finds the value in force, under the name that its giver knows it by.
 func resolve(s setting, given map[string]string, env func(string) (string, bool)) (name, value, origin string) {
 	if value, set := given[s.flag]; set {
@@ -84,7 +86,7 @@ func resolve(s setting, given map[string]string, env func(string) (string, bool)
 	if value, _ := env(s.env); value != "" {
 		return s.env, value, "environment " + s.env
 	}
-	return "--" + s.flag, s.preset, "default"
+	return "--" + s.flag, s.preset, originDefault
 }
 
 // conflicts are the faults that no value has alone.

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"io"
+	"log/slog"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -12,6 +14,13 @@ import (
 type Report struct {
 	Check, Help, Version bool
 	Settings             []Setting // in the order of the documentation
+
+	// What Fit found out. A limit of 0 is not known.
+	Memory          []Term // bytes at worst
+	MemoryLimit     int64  // bytes
+	Descriptors     []Term // open at worst
+	DescriptorLimit int64
+	Warnings        []string // what was lowered, and why
 }
 
 // Setting is one value in force. Immutable.
@@ -21,7 +30,21 @@ type Setting struct {
 	Origin string // "default", "flag --listen" or "environment LISTEN"
 }
 
-// Print writes the settings as a table, a list value over several lines.
+// Log writes the warnings, and the worst case in one line.
+func (r Report) Log(log *slog.Logger) {
+	for _, w := range r.Warnings {
+		log.Warn(w)
+	}
+	var parts []any
+	for _, t := range r.Memory {
+		parts = append(parts, slog.String(t.What, showTerm(t, showSize)))
+	}
+	log.Info("memory and descriptors at worst", "memory", showSize(sum(r.Memory)), "memory_limit", showLimit(r.MemoryLimit, showSize),
+		"descriptors", sum(r.Descriptors), "descriptor_limit", showLimit(r.DescriptorLimit, showCount), slog.Group("parts", parts...))
+}
+
+// Print writes the settings as a table, a list value over several lines; then,
+// if Fit was asked, what they cost at worst.
 func (r Report) Print(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SETTING\tVALUE\tFROM")
@@ -33,5 +56,37 @@ func (r Report) Print(w io.Writer) error {
 			fmt.Fprintf(table, "\t%s\t\n", first)
 		}
 	}
-	return table.Flush()
+	printTerms(table, "MEMORY AT WORST", r.Memory, r.MemoryLimit, showSize)
+	printTerms(table, "DESCRIPTORS AT WORST", r.Descriptors, r.DescriptorLimit, showCount)
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, warning := range r.Warnings {
+		if _, err := fmt.Fprintln(w, "warning:", warning); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printTerms(w io.Writer, title string, terms []Term, limit int64, show func(int64) string) {
+	if len(terms) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\tHOW MANY × HOW MUCH\tIN ALL\n", title)
+	for _, t := range terms {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", t.What, showTerm(t, show), show(t.total()))
+	}
+	fmt.Fprintf(w, "sum\t\t%s\nlimit\t\t%s\n", show(sum(terms)), showLimit(limit, show))
+}
+
+func showTerm(t Term, show func(int64) string) string {
+	return strconv.FormatInt(t.Count, 10) + " × " + show(t.Each)
+}
+
+func showLimit(limit int64, show func(int64) string) string {
+	if limit <= 0 {
+		return "not known"
+	}
+	return show(limit)
 }

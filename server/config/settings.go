@@ -2,6 +2,7 @@ package config
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -28,8 +29,20 @@ func settings() []setting {
 		number("max-queue", "MAX_QUEUE_SIZE", "5000", 1, maxQueue, func(c *Config) *int { return &c.MaxQueue }),
 		number("max-retries", "MAX_RETRIES", "2", 0, maxRetries, func(c *Config) *int { return &c.MaxRetries }),
 		duration("retry-delay", "RETRY_DELAY", "0.5", 0, maxRetryDelay, func(c *Config) *time.Duration { return &c.RetryDelay }),
+		duration("queue-timeout", "QUEUE_TIMEOUT", "60", minPatience, maxPatience, func(c *Config) *time.Duration { return &c.QueueTimeout }),
 		duration("health-check-interval", "HEALTH_CHECK_INTERVAL", "5", minHealthCheck, maxHealthCheck, func(c *Config) *time.Duration { return &c.HealthCheckInterval }),
+		duration("silence", "SILENCE", "1", minPatience, maxPatience, func(c *Config) *time.Duration { return &c.Silence }),
+		duration("ack-timeout", "ACK_TIMEOUT", "10", minPatience, maxPatience, func(c *Config) *time.Duration { return &c.AckTimeout }),
+		duration("spill-after", "SPILL_AFTER", "0.2", minPatience, maxPatience, func(c *Config) *time.Duration { return &c.SpillAfter }),
+		duration("slow-start", "SLOW_START", "10", 0, maxPatience, func(c *Config) *time.Duration { return &c.SlowStart }),
+		duration("grace", "GRACE", "25", 0, maxPatience, func(c *Config) *time.Duration { return &c.Grace }),
+		folder("dead-letter-dir", "DEAD_LETTER_DIR", "./dead-letters", func(c *Config) *string { return &c.DeadLetterDir }),
+		size("dead-letter-max", "DEAD_LETTER_MAX_BYTES", "1GiB", minDeadLetters, maxDeadLetters, func(c *Config) *int { return &c.DeadLetterMax }),
 		size("max-frame", "MAX_FRAME_BYTES", "1MiB", minFrameBytes, maxFrameBytes, func(c *Config) *int { return &c.MaxFrame }),
+		number("max-connections", "MAX_CONNECTIONS", "100000", 1, maxConnections, func(c *Config) *int { return &c.MaxConnections }),
+		number("max-connections-per-ip", "MAX_CONNECTIONS_PER_IP", "0", 0, maxConnections, func(c *Config) *int { return &c.MaxConnectionsPerIP }),
+		size("byte-budget", "BYTE_BUDGET", "256MiB", minByteBudget, maxByteBudget, func(c *Config) *int64 { return &c.ByteBudget }),
+		{"memory-limit", "MEMORY_LIMIT", "80%", takeMemoryLimit, showMemoryLimit},
 		size("max-body", "MAX_BODY_BYTES", "4MiB", minBodyBytes, maxBodyBytes, func(c *Config) *int { return &c.MaxBody }),
 		choice("route", "ROUTE", []string{RouteWeighted, RouteAgent, RoutePacket}, func(c *Config) *string { return &c.Route }),
 		choice("spill", "SPILL", []string{SpillElastic, SpillStrict}, func(c *Config) *string { return &c.Spill }),
@@ -44,6 +57,17 @@ func address(flag, env, preset string, field func(*Config) *string) setting {
 			if fault := checkListen(v); fault != "" {
 				return []string{fault}
 			}
+			*field(c) = v
+			return nil
+		},
+		func(c *Config) string { return *field(c) },
+	}
+}
+
+// folder takes any path: whether it can be written is seen when it is.
+func folder(flag, env, preset string, field func(*Config) *string) setting {
+	return setting{flag, env, preset,
+		func(c *Config, v string) []string {
 			*field(c) = v
 			return nil
 		},
@@ -79,17 +103,17 @@ func duration(flag, env, preset string, low, high time.Duration, field func(*Con
 	}
 }
 
-func size(flag, env, preset string, low, high int, field func(*Config) *int) setting {
+func size[T int | int64](flag, env, preset string, low, high int, field func(*Config) *T) setting {
 	return setting{flag, env, preset,
 		func(c *Config, v string) []string {
 			n, fault := parseSize(v, low, high)
 			if fault != "" {
 				return []string{fault}
 			}
-			*field(c) = n
+			*field(c) = T(n)
 			return nil
 		},
-		func(c *Config) string { return formatSize(*field(c)) },
+		func(c *Config) string { return formatSize(int(*field(c))) },
 	}
 }
 
@@ -111,4 +135,29 @@ func choiceOf(flag, env, preset string, values []string, field func(*Config) *st
 		},
 		func(c *Config) string { return *field(c) },
 	}
+}
+
+// takeMemoryLimit takes a size, or a share of what there is.
+func takeMemoryLimit(c *Config, v string) []string {
+	if digits, isShare := strings.CutSuffix(v, "%"); isShare {
+		share, fault := parseNumber(digits, 1, 100)
+		if fault != "" {
+			return []string{"must be from 1% to 100%, or a size such as 512MiB"}
+		}
+		c.MemoryShare, c.MemoryLimit = share, 0
+		return nil
+	}
+	n, fault := parseSize(v, minMemory, maxMemory)
+	if fault != "" {
+		return []string{fault + "; or a share such as 80%"}
+	}
+	c.MemoryShare, c.MemoryLimit = 0, int64(n)
+	return nil
+}
+
+func showMemoryLimit(c *Config) string {
+	if c.MemoryLimit > 0 {
+		return formatSize(int(c.MemoryLimit))
+	}
+	return strconv.Itoa(c.MemoryShare) + "%"
 }

@@ -1,39 +1,74 @@
-// Package listener accepts agents' connections and hands each to the loop
-// with the fewest. gnet's own acceptor is not used: one failing accept
-// (EMFILE) would shut its whole engine down.
+// Package listener accepts agents' connections, within limits, and hands each
+// to the loop with the fewest. gnet's own acceptor is not used: one failing
+// accept (EMFILE) would shut its whole engine down.
 package listener
 
 import (
-	"errors"
 	"log/slog"
 	"net"
 	"sync"
 	"time"
+
+	"sluice/internal/ratelog"
 )
 
 // Loop takes agents' connections and says how many it has.
 type Loop interface {
-	AddAgent(c net.Conn) error
+	// AddAgent takes the connection in any case. Without an error it calls ended
+	// exactly once when the connection is gone, maybe before it returns; with an
+	// error the connection is closed and ended is not called.
+	AddAgent(c net.Conn, ended func()) error
 	Sessions() int
 }
 
-// Listener accepts until Close. Safe for concurrent use.
+// Config is what a Listener needs. Immutable.
+type Config struct {
+	Addr           string // host:port
+	MaxConnections int    // open at a time; 0: any number
+	MaxPerIP       int    // of one IPv4 address or one IPv6 /64; 0: any number
+	Logger         *slog.Logger
+}
+
+// Listener accepts until Close.
+//
+// There is no spare descriptor to close when descriptors run out, so that one
+// connection can be accepted and told so, as other servers have it. The limit
+// on connections does that work: main chooses it so that descriptors are left
+// over when it is reached (config.Fit), and then every further connection is
+// accepted, told GOAWAY overload and closed. What remains is a machine that is
+// out of descriptors as a whole, or a wrong sum: connections then wait in the
+// kernel's backlog, which costs us nothing, until an accept succeeds again.
+//
+// Safe for concurrent use.
 type Listener struct {
-	ln    net.Listener
-	loops []Loop
-	log   *slog.Logger
-	done  sync.WaitGroup
-	stop  chan struct{}
-	once  sync.Once
+	cfg    Config
+	ln     net.Listener
+	loops  []Loop
+	log    *ratelog.Limiter
+	after  func(time.Duration) <-chan time.Time
+	doors  doors
+	counts counts
+
+	lingering chan struct{} // one for each refused connection that is being told so
+	done      sync.WaitGroup
+	stop      chan struct{}
+	once      sync.Once
 }
 
 // Listen binds the address; Start begins to accept.
-func Listen(addr string, log *slog.Logger) (*Listener, error) {
-	ln, err := net.Listen("tcp", addr)
+func Listen(cfg Config) (*Listener, error) {
+	ln, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
 		return nil, err
 	}
-	return &Listener{ln: ln, log: log, stop: make(chan struct{})}, nil
+	return newListener(cfg, ln), nil
+}
+
+func newListener(cfg Config, ln net.Listener) *Listener {
+	l := &Listener{cfg: cfg, ln: ln, log: ratelog.New(cfg.Logger, time.Now), after: time.After,
+		lingering: make(chan struct{}, maxLingering), stop: make(chan struct{})}
+	l.doors.init(cfg.MaxConnections, cfg.MaxPerIP)
+	return l
 }
 
 // Addr is the bound address.
@@ -46,55 +81,15 @@ func (l *Listener) Start(loops []Loop) {
 	go l.accept()
 }
 
-// Close stops accepting; accepted connections live on in their loops.
+// Close stops accepting; accepted connections live on in their loops. It waits
+// for those that were just refused, at most a second.
 func (l *Listener) Close() error {
 	var err error
 	l.once.Do(func() {
 		close(l.stop)
 		err = l.ln.Close()
 		l.done.Wait()
+		l.log.Flush()
 	})
 	return err
-}
-
-// longestPause bounds the back-off after a failing accept: descriptors that
-// come free are used within this time.
-const longestPause = time.Second
-
-func (l *Listener) accept() {
-	defer l.done.Done()
-	pause := 5 * time.Millisecond
-	for {
-		c, err := l.ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			// Out of descriptors or memory: what is open must live on, and
-			// accepting resumes by itself.
-			l.log.Warn("cannot accept a connection", "error", err, "again_in", pause)
-			select {
-			case <-l.stop:
-				return
-			case <-time.After(pause):
-			}
-			pause = min(2*pause, longestPause)
-			continue
-		}
-		pause = 5 * time.Millisecond
-		if err := l.fewest().AddAgent(c); err != nil {
-			l.log.Warn("cannot take a connection", "peer", c.RemoteAddr(), "error", err)
-			c.Close()
-		}
-	}
-}
-
-func (l *Listener) fewest() Loop {
-	best, least := l.loops[0], l.loops[0].Sessions()
-	for _, lp := range l.loops[1:] {
-		if n := lp.Sessions(); n < least {
-			best, least = lp, n
-		}
-	}
-	return best
 }

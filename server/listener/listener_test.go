@@ -23,22 +23,35 @@ type fakeLoop struct {
 	refuse   error
 	took     chan<- int
 
-	mu   sync.Mutex
-	kept []net.Conn
+	mu    sync.Mutex
+	kept  []net.Conn
+	ended []func()
 }
 
 func (f *fakeLoop) Sessions() int { return int(f.sessions.Load()) }
 
-func (f *fakeLoop) AddAgent(c net.Conn) error {
+func (f *fakeLoop) AddAgent(c net.Conn, ended func()) error {
 	defer func() { f.took <- f.index }()
 	if f.refuse != nil {
+		c.Close()
 		return f.refuse
 	}
 	f.sessions.Add(1)
 	f.mu.Lock()
-	f.kept = append(f.kept, c)
+	f.kept, f.ended = append(f.kept, c), append(f.ended, ended)
 	f.mu.Unlock()
 	return nil
+}
+
+// end closes the oldest connection, as if its agent had left.
+func (f *fakeLoop) end() {
+	f.mu.Lock()
+	c, ended := f.kept[0], f.ended[0]
+	f.kept, f.ended = f.kept[1:], f.ended[1:]
+	f.mu.Unlock()
+	c.Close()
+	f.sessions.Add(-1)
+	ended()
 }
 
 func newLoops(t *testing.T, sessions ...int64) (loops []Loop, took chan int) {
@@ -58,9 +71,12 @@ func newLoops(t *testing.T, sessions ...int64) (loops []Loop, took chan int) {
 	return loops, took
 }
 
-func start(t *testing.T, loops []Loop) *Listener {
+func start(t *testing.T, loops []Loop) *Listener { return startWith(t, Config{}, loops) }
+
+func startWith(t *testing.T, cfg Config, loops []Loop) *Listener {
 	t.Helper()
-	l, err := Listen("127.0.0.1:0", quiet)
+	cfg.Addr, cfg.Logger = "127.0.0.1:0", quiet
+	l, err := Listen(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,14 +150,14 @@ func TestCloseEndsAcceptingAndNothingElse(t *testing.T) {
 }
 
 func TestCloseBeforeStart(t *testing.T) {
-	l, err := Listen("127.0.0.1:0", quiet)
+	l, err := Listen(Config{Addr: "127.0.0.1:0", Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Listen(l.Addr().String(), quiet)
+	again, err := Listen(Config{Addr: l.Addr().String(), Logger: quiet})
 	if err != nil {
 		t.Fatalf("the address is not free again: %v", err)
 	}
@@ -149,67 +165,13 @@ func TestCloseBeforeStart(t *testing.T) {
 }
 
 func TestAnAddressInUse(t *testing.T) {
-	l, err := Listen("127.0.0.1:0", quiet)
+	l, err := Listen(Config{Addr: "127.0.0.1:0", Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	var op *net.OpError
-	if _, err := Listen(l.Addr().String(), quiet); !errors.As(err, &op) || !errors.Is(err, syscall.EADDRINUSE) || op.Addr.String() != l.Addr().String() {
+	if _, err := Listen(Config{Addr: l.Addr().String(), Logger: quiet}); !errors.As(err, &op) || !errors.Is(err, syscall.EADDRINUSE) || op.Addr.String() != l.Addr().String() {
 		t.Errorf("%v does not say that %v is in use", err, l.Addr())
-	}
-}
-
-// exhausted is a listener out of descriptors until failures have failed.
-type exhausted struct {
-	net.Listener
-	failures atomic.Int64
-	failed   chan struct{} // gets one for each failure, as far as there is room
-}
-
-func (e *exhausted) Accept() (net.Conn, error) {
-	if e.failures.Add(-1) >= 0 {
-		select {
-		case e.failed <- struct{}{}:
-		default:
-		}
-		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
-	}
-	return e.Listener.Accept()
-}
-
-func startExhausted(t *testing.T, failures int64, loops []Loop) (*Listener, *exhausted) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &exhausted{Listener: ln, failed: make(chan struct{}, 1)}
-	e.failures.Store(failures)
-	l := &Listener{ln: e, log: quiet, stop: make(chan struct{})}
-	l.Start(loops)
-	t.Cleanup(func() { l.Close() })
-	return l, e
-}
-
-func TestAcceptingSurvivesWantOfDescriptors(t *testing.T) {
-	await.LeavesNothing(t)
-	loops, took := newLoops(t, 0)
-	l, _ := startExhausted(t, 3, loops)
-	dial(t, l.Addr())
-	await.Value(t, "connection given to a loop", took)
-}
-
-func TestCloseWhileOutOfDescriptors(t *testing.T) {
-	await.LeavesNothing(t)
-	loops, _ := newLoops(t, 0)
-	l, e := startExhausted(t, 1<<40, loops)
-	select {
-	case <-e.failed:
-	case <-time.After(await.Patience):
-		t.Fatal("no accept")
-	}
-	if err := l.Close(); err != nil {
-		t.Error(err)
 	}
 }

@@ -26,6 +26,7 @@ type conn struct {
 	gc      gnet.Conn
 	session *dispatch.Session
 	link    *dispatch.Link
+	ended   func() // hears that an agent's connection is gone; may be nil
 
 	blocked   bool // in the loop's list of connections with a full socket
 	lingering bool // in the list of those that said their last words

@@ -64,6 +64,10 @@ func (l *Loop) flush() {
 		switch e.Change {
 		case dispatch.LinkIsReady:
 			l.events.LinkReady(l.index, e.Link.Index())
+		case dispatch.LinkIsSuspect:
+			l.events.LinkSuspect(l.index, e.Link.Index(), e.Reason)
+		case dispatch.LinkIsWell:
+			l.events.LinkWell(l.index, e.Link.Index())
 		case dispatch.LinkIsDraining:
 			l.events.LinkDraining(l.index, e.Link.Index(), e.Reason)
 		case dispatch.LinkIsLost:
@@ -78,6 +82,9 @@ func (l *Loop) forget(c *conn) {
 	case c.session != nil:
 		l.core.SessionLost(c.session)
 		l.sessions.Add(-1)
+		if c.ended != nil {
+			c.ended()
+		}
 	case c.link != nil && c.link.Conn == c:
 		l.core.LinkLost(c.link, c.reason)
 	}

@@ -38,6 +38,8 @@ var errNotJoined = errors.New("the event loop could not watch the connection")
 // not block.
 type Events interface {
 	LinkReady(loop, analyzer int)
+	LinkSuspect(loop, analyzer int, reason string)  // it may be lost soon
+	LinkWell(loop, analyzer int)                    // suspect no more; or, out of the table, it has answered a PING
 	LinkDraining(loop, analyzer int, reason string) // takes nothing new; LinkLost follows
 	LinkLost(loop, analyzer int, reason string)
 }
@@ -85,6 +87,7 @@ type Config struct {
 	Shared    *dispatch.Shared
 	Analyzers int
 	Events    Events
+	Keeper    Keeper
 	Logger    *slog.Logger
 	Epoch     time.Time // the same for all loops
 }
@@ -100,7 +103,7 @@ func Start(cfg Config) (*Loop, error) {
 		ticker: newTicker(),
 		all:    make(map[*conn]struct{}),
 	}
-	l.mail.init(l.core)
+	l.mail.init(l.core, cfg.Keeper)
 	l.flushTask = gnet.RunnableFunc(func(context.Context) error {
 		l.deferred = false
 		l.beginTurn()
@@ -166,10 +169,12 @@ func (l *Loop) Index() int { return l.index }
 func (l *Loop) Sessions() int { return int(l.sessions.Load()) }
 
 // AddAgent gives an accepted connection to the loop, which owns it from then
-// on. Safe for concurrent use.
-func (l *Loop) AddAgent(c net.Conn) error {
+// on. ended, if not nil, is called exactly once when the connection is gone, by
+// the loop's goroutine; it must not block. On an error the connection is closed
+// and ended is not called. Safe for concurrent use.
+func (l *Loop) AddAgent(c net.Conn, ended func()) error {
 	l.sessions.Add(1)
-	if err := l.enroll(c, &conn{kind: agentConn}); err != nil {
+	if err := l.enroll(c, &conn{kind: agentConn, ended: ended}); err != nil {
 		l.sessions.Add(-1)
 		return err
 	}

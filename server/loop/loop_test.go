@@ -161,8 +161,11 @@ func TestStopWhileIdle(t *testing.T) {
 		t.Errorf("Finish: %v", err)
 	}
 	for name, add := range map[string]func() error{
-		"AddAgent": func() error { _, theirs := pair(t); return w.loop.AddAgent(theirs) },
-		"AddLink":  func() error { _, theirs := pair(t); return w.loop.AddLink(0, theirs) },
+		"AddAgent": func() error {
+			_, theirs := pair(t)
+			return w.loop.AddAgent(theirs, func() { t.Error("ended, and never begun") })
+		},
+		"AddLink": func() error { _, theirs := pair(t); return w.loop.AddLink(0, theirs) },
 	} {
 		if err := add(); !errors.Is(err, ErrStopped) {
 			t.Errorf("%s: %v", name, err)

@@ -10,8 +10,20 @@ import (
 // Delivery is the fate of a submitted frame that was admitted.
 type Delivery struct {
 	Delivered bool
+	Kept      bool              // nobody took it, and the Keeper has it now
 	Analyzer  int               // index, when delivered
 	Code      protocol.NackCode // why not
+}
+
+// Keeper keeps the frames that the distributor answers for and that nobody
+// takes. Each of them had its place reserved before it was submitted. Called
+// by the loop's goroutine; must not block.
+type Keeper interface {
+	// Release gives the place of a frame of size bytes back: it was delivered.
+	Release(size int)
+	// Put keeps a frame, header included, which is borrowed. final: an analyzer
+	// has refused it for ever.
+	Put(frame []byte, final bool)
 }
 
 // submission is one frame on its way into the loop.
@@ -19,14 +31,15 @@ type submission struct {
 	frame    []byte
 	messages int
 	done     func(Delivery)
+	to       *desk
 	code     protocol.NackCode
 	decided  chan struct{} // one slot: the loop never blocks on it
 }
 
 // mailbox is how frames of other goroutines (HTTP) reach the loop: a list with
 // one wake-up for all that is in it. It is bounded by its users, of whom each
-// has one frame in it and waits. Safe for concurrent use; pending is owned by
-// the loop.
+// has one frame in it and waits. Safe for concurrent use; the desks are owned
+// by the loop.
 type mailbox struct {
 	mu     sync.Mutex
 	in     []*submission
@@ -34,25 +47,37 @@ type mailbox struct {
 	awake  bool
 	closed bool
 
-	session *dispatch.Session
-	pending map[uint64]func(Delivery)
-	pool    sync.Pool
+	owned desk // the distributor answers for its frames
+	lent  desk // somebody else still has them
+	pool  sync.Pool
 }
 
-func (m *mailbox) init(core *dispatch.Core) {
-	m.pending = make(map[uint64]func(Delivery))
-	m.session = core.OpenObserved(m)
+func (m *mailbox) init(core *dispatch.Core, keeper Keeper) {
+	m.owned.open(core, keeper)
+	m.lent.open(core, nil)
 	m.pool.New = func() any { return &submission{decided: make(chan struct{}, 1)} }
 }
 
 // Submit gives a scanned frame (header included) to the loop and waits until
-// it was admitted (code 0) or refused. frame is borrowed until then. done may
-// be nil; for an admitted frame it is called exactly once, by the loop, unless
-// the loop is stopped before; it must not block. Safe for concurrent use.
+// it was admitted (code 0) or refused. frame is borrowed until then. Its place
+// at the Keeper must be reserved; from its admission on it is the loop's to
+// give back. done may be nil; for an admitted frame it is called exactly once,
+// by the loop, unless the loop is stopped before; it must not block. Safe for
+// concurrent use.
 func (l *Loop) Submit(frame []byte, messages int, done func(Delivery)) protocol.NackCode {
+	return l.post(&l.mail.owned, frame, messages, done)
+}
+
+// Lend is Submit for a frame that the caller keeps until it is delivered: one
+// that nobody takes is only answered. Safe for concurrent use.
+func (l *Loop) Lend(frame []byte, messages int, done func(Delivery)) protocol.NackCode {
+	return l.post(&l.mail.lent, frame, messages, done)
+}
+
+func (l *Loop) post(to *desk, frame []byte, messages int, done func(Delivery)) protocol.NackCode {
 	m := &l.mail
 	s := m.pool.Get().(*submission)
-	s.frame, s.messages, s.done = frame, messages, done
+	s.frame, s.messages, s.done, s.to = frame, messages, done, to
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
@@ -84,8 +109,8 @@ func (l *Loop) readMail() {
 	l.beginTurn()
 	for i, s := range in {
 		var n uint64
-		if n, s.code = l.core.Submit(m.session, s.frame, s.messages); s.code == 0 && s.done != nil {
-			m.pending[n] = s.done
+		if n, s.code = l.core.Submit(s.to.session, s.frame, s.messages); s.code == 0 && s.done != nil {
+			s.to.pending[n] = s.done
 		}
 		in[i] = nil
 		s.decided <- struct{}{}
@@ -108,19 +133,37 @@ func (m *mailbox) abandon() {
 	m.in = nil
 }
 
+// desk hears of the frames of one session without a wire. Owned by one loop.
+type desk struct {
+	session *dispatch.Session
+	keeper  Keeper // nil: the frames are lent
+	pending map[uint64]func(Delivery)
+}
+
+func (d *desk) open(core *dispatch.Core, keeper Keeper) {
+	d.keeper, d.pending = keeper, make(map[uint64]func(Delivery))
+	d.session = core.OpenObserved(d, keeper != nil)
+}
+
 // Delivered is called by the core.
-func (m *mailbox) Delivered(n uint64, analyzer int) {
-	m.answer(n, Delivery{Delivered: true, Analyzer: analyzer})
+func (d *desk) Delivered(n uint64, analyzer, size int) {
+	if d.keeper != nil {
+		d.keeper.Release(size)
+	}
+	d.answer(n, Delivery{Delivered: true, Analyzer: analyzer})
 }
 
 // Refused is called by the core.
-func (m *mailbox) Refused(n uint64, code protocol.NackCode) {
-	m.answer(n, Delivery{Code: code})
+func (d *desk) Refused(n uint64, code protocol.NackCode, frame []byte) {
+	if d.keeper != nil {
+		d.keeper.Put(frame, code == protocol.NackInvalid || code == protocol.NackTooLarge)
+	}
+	d.answer(n, Delivery{Kept: d.keeper != nil, Code: code})
 }
 
-func (m *mailbox) answer(n uint64, d Delivery) {
-	if done, ok := m.pending[n]; ok {
-		delete(m.pending, n)
-		done(d)
+func (d *desk) answer(n uint64, how Delivery) {
+	if done, ok := d.pending[n]; ok {
+		delete(d.pending, n)
+		done(how)
 	}
 }

@@ -165,3 +165,40 @@ func TestSubmitWhileStopping(t *testing.T) {
 	}
 	all.Wait()
 }
+
+func TestOwnedFramesAreReleasedOrKept(t *testing.T) {
+	w := newWorld(t, 1, func(c *dispatch.Config) { c.MaxRetries = 0 })
+	heard := newHearing()
+	if code := w.loop.Submit(packet("left over"), 1, heard.done); code != 0 {
+		t.Fatalf("refused: %v", code)
+	}
+	lent := newHearing()
+	if code := w.loop.Lend(packet("lent"), 1, lent.done); code != 0 {
+		t.Fatalf("refused: %v", code)
+	}
+	if err := w.loop.Do(t.Context(), (*dispatch.Core).Bury); err != nil {
+		t.Fatal(err)
+	}
+	if d := await.Value(t, "outcome", heard.heard); d != (Delivery{Kept: true, Code: protocol.NackDraining}) {
+		t.Errorf("buried: %+v", d)
+	}
+	to := w.addAnalyzer(0, true)
+	w.weigh(1)
+	second := newHearing()
+	frame := packet("delivered")
+	if code := w.loop.Submit(frame, 1, second.done); code != 0 {
+		t.Fatalf("refused: %v", code)
+	}
+	for range 2 {
+		await.Value(t, "packet", to.packets)
+	}
+	for name, h := range map[string]*hearing{"delivered": second, "lent": lent} {
+		if d := await.Value(t, "outcome", h.heard); !d.Delivered {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+	released, kept := w.keeper.state()
+	if released != len(frame) || len(kept) != 1 || kept[0] != "left over final=false" {
+		t.Errorf("released %d bytes, want %d; kept %q", released, len(frame), kept)
+	}
+}

@@ -1,10 +1,12 @@
 package loop
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +25,8 @@ type event struct {
 type events chan event
 
 func (e events) LinkReady(_, analyzer int)              { e <- event{"ready", analyzer} }
+func (e events) LinkSuspect(_, _ int, _ string)         {}
+func (e events) LinkWell(_, _ int)                      {}
 func (e events) LinkDraining(_, analyzer int, _ string) { e <- event{"draining", analyzer} }
 func (e events) LinkLost(_, analyzer int, _ string)     { e <- event{"lost", analyzer} }
 
@@ -32,6 +36,37 @@ type world struct {
 	loop   *Loop
 	shared *dispatch.Shared
 	events events
+	keeper keeper
+	ends   []*atomic.Int64 // how often the end of each agent's connection was told
+}
+
+// keeper records what the loop gives back and gives up.
+type keeper struct {
+	mu       sync.Mutex
+	released int // bytes
+	kept     []string
+}
+
+func (k *keeper) Release(size int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.released += size
+}
+
+func (k *keeper) Put(frame []byte, final bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var s protocol.Scanned
+	if err := protocol.Scan(frame[protocol.HeaderSize:], &s); err != nil {
+		panic(err)
+	}
+	k.kept = append(k.kept, fmt.Sprintf("%s final=%v", s.PacketID, final))
+}
+
+func (k *keeper) state() (released int, kept []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.released, append([]string(nil), k.kept...)
 }
 
 // newWorld starts a loop with that many analyzers, none connected. It is
@@ -46,7 +81,7 @@ func newWorld(t *testing.T, analyzers int, adjust func(*dispatch.Config)) *world
 		adjust(&cfg)
 	}
 	w := &world{t: t, shared: dispatch.NewShared(cfg, analyzers), events: make(events, 256)}
-	l, err := Start(Config{Dispatch: cfg, Shared: w.shared, Analyzers: analyzers, Events: w.events,
+	l, err := Start(Config{Dispatch: cfg, Shared: w.shared, Analyzers: analyzers, Events: w.events, Keeper: &w.keeper,
 		Logger: slog.New(slog.DiscardHandler), Epoch: time.Now()})
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +90,11 @@ func newWorld(t *testing.T, analyzers int, adjust func(*dispatch.Config)) *world
 	t.Cleanup(func() {
 		if err := l.Stop(); err != nil {
 			t.Errorf("stop: %v", err)
+		}
+		for i, n := range w.ends {
+			if n.Load() != 1 {
+				t.Errorf("the end of agent %d's connection was told %d times", i, n.Load())
+			}
 		}
 	})
 	return w
@@ -182,7 +222,9 @@ type agent struct {
 func (w *world) addAgent() *agent {
 	w.t.Helper()
 	ours, theirs := pair(w.t)
-	if err := w.loop.AddAgent(theirs); err != nil {
+	ended := new(atomic.Int64)
+	w.ends = append(w.ends, ended)
+	if err := w.loop.AddAgent(theirs, func() { ended.Add(1) }); err != nil {
 		w.t.Fatal(err)
 	}
 	return &agent{Conn: ours, t: w.t, r: protocol.NewFrameReader(ours, protocol.DefaultMaxFrame)}

@@ -1,0 +1,93 @@
+package listener
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// refusal says why a connection is not let in.
+type refusal uint8
+
+const (
+	letIn refusal = iota
+	fullHouse
+	fullAddress
+)
+
+// doors counts who is in: in all, and by source if that is limited.
+// Safe for concurrent use.
+type doors struct {
+	max, maxPerSource int // 0: any number
+	leave             func()
+
+	mu       sync.Mutex
+	open     int
+	bySource map[netip.Addr]int // only of those that are in; nil without a limit
+}
+
+func (d *doors) init(limit, limitPerSource int) {
+	d.max, d.maxPerSource = limit, limitPerSource
+	d.leave = func() {
+		d.mu.Lock()
+		d.open--
+		d.mu.Unlock()
+	}
+	if limitPerSource > 0 {
+		d.bySource = make(map[netip.Addr]int)
+	}
+}
+
+// enter counts a connection in. Who is let in must leave once.
+func (d *doors) enter(peer net.Addr) (leave func(), refused refusal) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.max > 0 && d.open >= d.max {
+		return nil, fullHouse
+	}
+	if d.bySource == nil {
+		d.open++
+		return d.leave, letIn // the same for all: nothing is allocated
+	}
+	from := source(peer)
+	if d.bySource[from] >= d.maxPerSource {
+		return nil, fullAddress
+	}
+	d.open++
+	d.bySource[from]++
+	return func() { d.leaveFrom(from) }, letIn
+}
+
+func (d *doors) leaveFrom(from netip.Addr) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open--
+	if d.bySource[from]--; d.bySource[from] <= 0 {
+		delete(d.bySource, from)
+	}
+}
+
+func (d *doors) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.open
+}
+
+// source is what connections are counted by: an IPv4 address, also where it is
+// written as an IPv6 one, or an IPv6 network of 64 bits, because that is what
+// one site has, and any host in it may use any of its addresses.
+func source(peer net.Addr) netip.Addr {
+	tcp, ok := peer.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	addr := tcp.AddrPort().Addr().Unmap()
+	if !addr.Is6() {
+		return addr
+	}
+	network, err := addr.Prefix(64)
+	if err != nil { // 64 bits can be had of any IPv6 address
+		return addr
+	}
+	return network.Addr()
+}
