@@ -173,6 +173,7 @@ func newSystem(b *testing.B) *system {
 	b.Cleanup(func() { s.stop(b) })
 	cfg := config.Default()
 	cfg.Listen, cfg.HTTPListen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.DeadLetterDir = b.TempDir()
 	// A starved machine is not a slow analyzer: nothing is to be moved or sent
 	// twice while it is measured.
 	cfg.SpillAfter, cfg.Silence, cfg.AckTimeout = limit, limit, limit

@@ -46,6 +46,7 @@ func newSystem(t *testing.T, weights ...float64) *system {
 	// A starved machine is not a slow analyzer: what these tests assert are
 	// counts, so only faults that they make may move packets.
 	s.cfg.SpillAfter, s.cfg.Silence = limit, limit
+	s.cfg.DeadLetterDir = filepath.Join(s.dir, "dead-letters")
 	s.cfg.Analyzers = nil
 	for i, w := range weights {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -13,7 +13,9 @@ import (
 	"syscall"
 
 	"sluice/internal/cli"
+	"sluice/internal/machine"
 	"sluice/server/config"
+	"sluice/server/deadletter"
 	"sluice/server/node"
 )
 
@@ -25,7 +27,13 @@ func main() {
 
 // run is the whole life of the program; it returns the exit code.
 func run(args []string, env func(string) (string, bool), stdout, stderr io.Writer, signals <-chan os.Signal) int {
+	if len(args) > 0 && args[0] == "dead-letters" {
+		return deadletter.Command(args[1:], env, stdout, stderr)
+	}
 	cfg, report, err := config.Load(args, env)
+	if err == nil {
+		cfg, report, err = config.Fit(cfg, report, machine.Read())
+	}
 	switch {
 	case report.Help:
 		err = config.Help(stdout)
@@ -49,6 +57,8 @@ func run(args []string, env func(string) (string, bool), stdout, stderr io.Write
 	if err != nil { // config accepts only what the logger does
 		log = slog.New(slog.NewTextHandler(stderr, nil))
 	}
+	report.Log(log)
+	machine.LimitMemory(cfg.MemoryLimit)
 	n, err := node.Start(cfg, log)
 	if err != nil {
 		log.Error("cannot start", "error", err)

@@ -19,6 +19,7 @@ func TestExitCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	letters := t.TempDir()
 	for _, tc := range []struct {
 		args           []string
 		code           int
@@ -28,9 +29,11 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"--version"}, 0, "go1", ""},
 		{[]string{"--check", "--workers=3"}, 0, "flag --workers", ""},
 		{[]string{"--check", "--workers=x", "--spill=y"}, 78, "flag --workers", "--workers \"x\": must be a whole number from 0 to 1024\n--spill \"y\": must be elastic or strict\n"},
+		{[]string{"dead-letters", "--help"}, 0, "replay", ""},
+		{[]string{"dead-letters", "list", "--dead-letter-dir", letters}, 0, "", ""},
 		{[]string{"--lissten=:1"}, 78, "", "--lissten: is no flag"},
-		{[]string{"--listen", taken.Addr().String(), "--http=127.0.0.1:0"}, 1, "", "listen tcp " + taken.Addr().String()},
-		{[]string{"--http", taken.Addr().String(), "--listen=127.0.0.1:0"}, 1, "", "listen tcp " + taken.Addr().String()},
+		{[]string{"--listen", taken.Addr().String(), "--http=127.0.0.1:0", "--dead-letter-dir=" + letters}, 1, "", "listen tcp " + taken.Addr().String()},
+		{[]string{"--http", taken.Addr().String(), "--listen=127.0.0.1:0", "--dead-letter-dir=" + letters}, 1, "", "listen tcp " + taken.Addr().String()},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(tc.args, noEnv, &stdout, &stderr, nil)
@@ -65,7 +68,7 @@ func TestStopsOnSignal(t *testing.T) {
 	signals := make(chan os.Signal, 2)
 	code := make(chan int)
 	go func() {
-		code <- run([]string{"--listen=127.0.0.1:0", "--http=127.0.0.1:0", "--workers=2", "--analyzers=a=tcp://127.0.0.1:1"}, noEnv, os.Stdout, log, signals)
+		code <- run([]string{"--listen=127.0.0.1:0", "--http=127.0.0.1:0", "--workers=2", "--analyzers=a=tcp://127.0.0.1:1", "--dead-letter-dir=" + t.TempDir()}, noEnv, os.Stdout, log, signals)
 	}()
 	limit := time.After(30 * time.Second)
 	for started := false; !started; {

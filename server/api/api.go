@@ -41,6 +41,7 @@ type Backend interface {
 type Admission struct {
 	Accepted   bool
 	Code       protocol.NackCode
+	Reason     string // for people; empty: the code says it
 	RetryAfter time.Duration
 }
 
@@ -48,6 +49,7 @@ type Admission struct {
 // or why none did. Immutable.
 type Outcome struct {
 	Delivered bool
+	Kept      bool // not delivered, and kept as a dead letter, to be delivered later
 	Analyzer  string
 	Code      protocol.NackCode
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"sluice/protocol"
 )
 
 // ingest takes one packet. Its way: header judged, body read, inflated,
@@ -120,10 +122,14 @@ func (s *Server) take(ctx *fasthttp.RequestCtx, f form) *refusal {
 	defer timer.Stop()
 	select {
 	case o := <-outcome:
-		if !o.Delivered {
+		switch {
+		case o.Delivered:
+			reply(ctx, fasthttp.StatusOK, ingestAnswer{Status: "delivered", PacketID: packetID, Analyzer: o.Analyzer})
+		case o.Kept && o.Code != protocol.NackInvalid && o.Code != protocol.NackTooLarge:
+			reply(ctx, fasthttp.StatusAccepted, stillOwned(packetID, "no analyzer has acknowledged it; it is kept as a dead letter and will be delivered later"))
+		default:
 			return refusalOf(o.Code, 0)
 		}
-		reply(ctx, fasthttp.StatusOK, ingestAnswer{Status: "delivered", PacketID: packetID, Analyzer: o.Analyzer})
 	case <-timer.C:
 		reply(ctx, fasthttp.StatusGatewayTimeout, stillOwned(packetID, "no analyzer has acknowledged it in time; it is still owned and may yet be delivered"))
 	case <-s.stopping:
@@ -160,6 +166,9 @@ func (s *Server) submit(ctx *fasthttp.RequestCtx, f form, done func(Outcome)) (p
 	}
 	packetID = string(d.scanned.PacketID) // before body is anybody else's
 	if a := s.backend.Submit(body, d.scanned.Messages, done); !a.Accepted {
+		if a.Reason != "" {
+			return "", busy(a.Reason, a.RetryAfter)
+		}
 		return "", refusalOf(a.Code, a.RetryAfter)
 	}
 	return packetID, nil

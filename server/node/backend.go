@@ -24,12 +24,17 @@ func (n *Node) Submit(body []byte, messages int, done func(api.Outcome)) api.Adm
 	if n.draining.Load() {
 		return api.Admission{Code: protocol.NackDraining, RetryAfter: time.Second}
 	}
+	size := protocol.HeaderSize + len(body)
+	if !n.letters.TryReserve(size) {
+		return api.Admission{Code: protocol.NackBusy, RetryAfter: time.Second,
+			Reason: "busy: the dead-letter folder has no room to answer for this packet; see /health; send it again later"}
+	}
 	buf := frames.Get().(*[]byte)
 	*buf = protocol.AppendFrame((*buf)[:0], body)
 	var hear func(loop.Delivery)
 	if done != nil {
 		hear = func(d loop.Delivery) {
-			out := api.Outcome{Delivered: d.Delivered, Code: d.Code}
+			out := api.Outcome{Delivered: d.Delivered, Kept: d.Kept, Code: d.Code}
 			if d.Delivered {
 				out.Analyzer = n.cfg.Analyzers[d.Analyzer].Name
 			}
@@ -40,6 +45,7 @@ func (n *Node) Submit(body []byte, messages int, done func(api.Outcome)) api.Adm
 	code := l.Submit(*buf, messages, hear)
 	frames.Put(buf)
 	if code != 0 {
+		n.letters.Release(size)
 		return api.Admission{Code: code, RetryAfter: time.Second}
 	}
 	return api.Admission{Accepted: true}
@@ -64,7 +70,8 @@ func (n *Node) targets() []stats.Target {
 	targets := make([]stats.Target, len(status))
 	for i, st := range status {
 		a := n.cfg.Analyzers[i]
-		targets[i] = stats.Target{Name: a.Name, Address: a.Addr, State: string(st.State), Since: st.Since, Weight: a.Weight, LastError: st.LastError}
+		targets[i] = stats.Target{Name: a.Name, Address: a.Addr, State: string(st.State), Since: st.Since, Reason: st.Reason,
+			Transitions: st.Transitions, Weight: a.Weight, EffectiveWeight: st.EffectiveWeight, LastError: st.LastError}
 	}
 	return targets
 }
@@ -72,12 +79,12 @@ func (n *Node) targets() []stats.Target {
 // Stats is what GET /stats shows.
 func (n *Node) Stats() stats.Snapshot {
 	sum := n.counters()
-	return stats.NewSnapshot(time.Since(n.epoch), &sum, n.targets())
+	return stats.NewSnapshot(time.Since(n.epoch), &sum, n.targets(), n.deadLetters())
 }
 
 // Health is what GET /health shows.
 func (n *Node) Health() stats.Health {
-	return stats.NewHealth(n.draining.Load(), uint64(n.shared.Queued()), uint64(n.cfg.MaxQueue), n.targets())
+	return stats.NewHealth(n.draining.Load(), uint64(n.shared.Queued()), uint64(n.cfg.MaxQueue), n.targets(), n.deadLetters())
 }
 
 // Ready says whether packets can be delivered: some analyzer is up, and the

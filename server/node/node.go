@@ -15,6 +15,7 @@ import (
 
 	"sluice/server/api"
 	"sluice/server/config"
+	"sluice/server/deadletter"
 	"sluice/server/dispatch"
 	"sluice/server/health"
 	"sluice/server/listener"
@@ -37,6 +38,11 @@ type Node struct {
 	agents *listener.Listener
 	http   *api.Server
 
+	letters *deadletter.Store
+	aside   sync.WaitGroup // health's ticks and the delivery of dead letters
+	endTick context.CancelFunc
+	endMail context.CancelFunc
+
 	next     atomic.Uint64 // HTTP submissions take the loops in turn
 	draining atomic.Bool
 	stop     sync.Once
@@ -47,19 +53,32 @@ type Node struct {
 // left running; a port in use is a *net.OpError that names the address.
 func Start(cfg config.Config, log *slog.Logger) (*Node, error) {
 	n := &Node{cfg: cfg, log: log, epoch: time.Now()}
+	var undo []func() error
+	fail := func(err error) (*Node, error) {
+		for i := len(undo) - 1; i >= 0; i-- {
+			err = errors.Join(err, undo[i]())
+		}
+		return nil, err
+	}
 	var err error
-	if n.agents, err = listener.Listen(cfg.Listen, log); err != nil {
-		return nil, fmt.Errorf("listen for agents on %s: %w", cfg.Listen, err)
+	if n.letters, err = deadletter.Open(deadletter.Config{Dir: cfg.DeadLetterDir, MaxBytes: int64(cfg.DeadLetterMax), MaxFrame: cfg.MaxFrame, Log: log}); err != nil {
+		return fail(fmt.Errorf("dead letters in %s: %w", cfg.DeadLetterDir, err))
 	}
+	undo = append(undo, func() error { return n.letters.Close(context.Background()) })
+	if n.agents, err = listener.Listen(listener.Config{Addr: cfg.Listen, MaxConnections: cfg.MaxConnections,
+		MaxPerIP: cfg.MaxConnectionsPerIP, Logger: log}); err != nil {
+		return fail(fmt.Errorf("listen for agents on %s: %w", cfg.Listen, err))
+	}
+	undo = append(undo, n.agents.Close)
 	if n.http, err = api.New(api.Config{Listen: cfg.HTTPListen, MaxBody: cfg.MaxBody, MaxFrame: cfg.MaxFrame, Logger: log}, n); err != nil {
-		n.agents.Close()
-		return nil, fmt.Errorf("listen for HTTP on %s: %w", cfg.HTTPListen, err)
+		return fail(fmt.Errorf("listen for HTTP on %s: %w", cfg.HTTPListen, err))
 	}
+	undo = append(undo, func() error { return n.http.Shutdown(context.Background()) })
 	if err := n.startLoops(); err != nil {
-		n.agents.Close()
-		return nil, errors.Join(err, n.http.Shutdown(context.Background()))
+		return fail(err)
 	}
 	n.startPool()
+	n.startAside()
 	takers := make([]listener.Loop, len(n.loops))
 	for i, l := range n.loops {
 		takers[i] = l
@@ -82,10 +101,11 @@ func (n *Node) startLoops() error {
 	for i, a := range n.cfg.Analyzers {
 		names[i], weights[i] = a.Name, a.Weight
 	}
-	n.health = health.New(names, weights, workers, func(t *route.Table) { n.shared.Table.Store(t) }, n.log)
+	n.health = health.New(health.Config{Names: names, Weights: weights, Loops: workers, SlowStart: n.cfg.SlowStart,
+		Publish: func(t *route.Table) { n.shared.Table.Store(t) }, Log: n.log})
 	for i := range workers {
 		l, err := loop.Start(loop.Config{Index: i, Dispatch: dc, Shared: n.shared, Analyzers: len(names),
-			Events: n, Logger: n.log, Epoch: n.epoch})
+			Events: n, Keeper: keeper{n.letters}, Logger: n.log, Epoch: n.epoch})
 		if err != nil {
 			for _, l := range n.loops {
 				err = errors.Join(err, l.Stop())
@@ -119,7 +139,8 @@ func dispatchConfig(cfg config.Config) dispatch.Config {
 	d.ByteBudget = cfg.ByteBudget
 	d.MaxQueueFrames = cfg.MaxQueue
 	d.MaxRetries, d.RetryDelay, d.QueueTimeout = cfg.MaxRetries, cfg.RetryDelay, cfg.QueueTimeout
-	d.PingAfter, d.Silence, d.AckTimeout = cfg.PingAfter, cfg.Silence, cfg.AckTimeout
+	// Asked at a quarter of the silence, so that one slow answer is not silence.
+	d.PingAfter, d.Silence, d.AckTimeout = cfg.Silence/4, cfg.Silence, cfg.AckTimeout
 	d.HealthCheck, d.SpillAfter = cfg.HealthCheckInterval, cfg.SpillAfter
 	d.Strict = cfg.Spill == config.SpillStrict
 	switch cfg.Route {
@@ -131,6 +152,35 @@ func dispatchConfig(cfg config.Config) dispatch.Config {
 	return d
 }
 
+// startAside starts what needs a clock of its own: health's ticks, and the
+// delivery of dead letters.
+func (n *Node) startAside() {
+	ticks, endTick := context.WithCancel(context.Background())
+	mail, endMail := context.WithCancel(context.Background())
+	n.endTick, n.endMail = endTick, endMail
+	n.aside.Go(func() {
+		every := time.NewTicker(health.TickEvery)
+		defer every.Stop()
+		for {
+			select {
+			case <-ticks.Done():
+				return
+			case <-every.C:
+				n.health.Tick()
+			}
+		}
+	})
+	n.aside.Go(func() { n.letters.Replay(mail, postman{n}) })
+}
+
+// LinkSuspect is called by the loops.
+func (n *Node) LinkSuspect(loop, analyzer int, reason string) {
+	n.health.LinkSuspect(loop, analyzer, reason)
+}
+
+// LinkWell is called by the loops.
+func (n *Node) LinkWell(loop, analyzer int) { n.health.LinkWell(loop, analyzer) }
+
 // LinkReady is called by the loops.
 func (n *Node) LinkReady(loop, analyzer int) {
 	n.pool.Ready(loop, analyzer)
@@ -139,7 +189,7 @@ func (n *Node) LinkReady(loop, analyzer int) {
 
 // LinkDraining is called by the loops.
 func (n *Node) LinkDraining(loop, analyzer int, reason string) {
-	n.health.LinkLost(loop, analyzer, reason)
+	n.health.LinkDraining(loop, analyzer, reason)
 }
 
 // LinkLost is called by the loops.
@@ -172,15 +222,15 @@ const answerWait = 5 * time.Second
 func (n *Node) shutdown(ctx context.Context) error {
 	n.draining.Store(true)
 	n.health.Silence()
+	n.endMail() // what it has in flight is settled below, or delivered again after the next start
 	err := n.agents.Close()
 	for _, l := range n.loops {
 		asked, cancel := context.WithTimeout(context.Background(), answerWait)
 		err = errors.Join(err, l.Do(asked, (*dispatch.Core).Drain))
 		cancel()
 	}
-	left := n.awaitSettled(ctx)
-	if left > 0 {
-		err = errors.Join(err, fmt.Errorf("%w: %d", ErrUnsettled, left))
+	if n.awaitSettled(ctx) > 0 {
+		err = errors.Join(err, n.bury())
 	}
 	for _, l := range n.loops {
 		last, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -197,18 +247,44 @@ func (n *Node) shutdown(ctx context.Context) error {
 	for _, l := range n.loops {
 		err = errors.Join(err, l.Stop())
 	}
+	n.endTick()
+	n.aside.Wait()
+	written, cancel := context.WithTimeout(context.Background(), answerWait)
+	defer cancel()
+	return errors.Join(err, n.letters.Close(written))
+}
+
+// bury puts what we answer for and could not deliver in time among the dead
+// letters. What is left then is its senders' own, who have no answer for it
+// and will send it again; it is the error.
+func (n *Node) bury() error {
+	before := n.counters().DeadLettered
+	var err error
+	for _, l := range n.loops {
+		asked, cancel := context.WithTimeout(context.Background(), answerWait)
+		err = errors.Join(err, l.Do(asked, (*dispatch.Core).Bury))
+		cancel()
+	}
+	if buried := n.counters().DeadLettered - before; buried > 0 {
+		n.log.Warn("accepted packets that no analyzer took are dead letters now; they are delivered after the next start",
+			"packets", buried, "folder", n.cfg.DeadLetterDir)
+	}
+	if left := n.unsettled(); left > 0 {
+		err = errors.Join(err, fmt.Errorf("%w: %d; their agents have no acknowledgement and send them again", ErrUnsettled, left))
+	}
 	return err
 }
 
 // awaitSettled polls until no loop holds an admitted packet; it returns how
-// many are left when the context ends.
+// many are left when the context ends, or when no analyzer is there to take
+// them.
 func (n *Node) awaitSettled(ctx context.Context) int {
 	poll := time.NewTicker(dispatch.TickEvery)
 	defer poll.Stop()
 	for {
 		left := n.unsettled()
-		if left == 0 {
-			return 0
+		if left == 0 || n.shared.Table.Load().Empty() && n.counters().InFlight == 0 {
+			return left
 		}
 		select {
 		case <-ctx.Done():

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,9 +24,10 @@ import (
 var quiet = slog.New(slog.DiscardHandler)
 
 // settings is a small distributor on ports of the system's choice.
-func settings(analyzers ...string) config.Config {
+func settings(t *testing.T, analyzers ...string) config.Config {
 	cfg := config.Default()
 	cfg.Listen, cfg.HTTPListen, cfg.Workers = "127.0.0.1:0", "127.0.0.1:0", 2
+	cfg.DeadLetterDir = t.TempDir()
 	cfg.Silence, cfg.SpillAfter = await.Patience, await.Patience // a starved machine is no silent analyzer
 	cfg.Analyzers = nil
 	for i, addr := range analyzers {
@@ -176,7 +179,7 @@ func TestTwoNodesInOneProcess(t *testing.T) {
 	sides := [2]side{{id: "one"}, {id: "two"}}
 	for i := range sides {
 		addr, packets := startAnalyzer(t)
-		sides[i].node, sides[i].packets = start(t, settings(addr)), packets
+		sides[i].node, sides[i].packets = start(t, settings(t, addr)), packets
 	}
 	for _, s := range sides {
 		await.True(t, "ready", s.node.Ready)
@@ -210,7 +213,7 @@ func TestAPortInUse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			await.LeavesNothing(t)
-			cfg := settings(deadAddr(t))
+			cfg := settings(t, deadAddr(t))
 			set(&cfg)
 			n, err := Start(cfg, quiet)
 			var op *net.OpError
@@ -232,7 +235,7 @@ func TestAPortInUse(t *testing.T) {
 func TestShutdownWithNothingInFlight(t *testing.T) {
 	await.LeavesNothing(t)
 	addr, _ := startAnalyzer(t)
-	n := start(t, settings(addr))
+	n := start(t, settings(t, addr))
 	await.True(t, "ready", n.Ready)
 	deliver(t, n, "a")
 	// The context never ends: nothing but being done can end this.
@@ -261,7 +264,7 @@ func TestShutdownWithNothingInFlight(t *testing.T) {
 
 func TestShutdownTellsAgents(t *testing.T) {
 	await.LeavesNothing(t)
-	n := start(t, settings(deadAddr(t)))
+	n := start(t, settings(t, deadAddr(t)))
 	c := dial(t, n.Addr().String())
 	await.True(t, "a session", func() bool { return n.Stats().Sessions == 1 })
 	done := make(chan error, 1)
@@ -284,38 +287,89 @@ func TestShutdownTellsAgents(t *testing.T) {
 	}
 }
 
-// A 202 is a promise: that it could not be kept is the shutdown's error.
-func TestShutdownWithAPromiseOpen(t *testing.T) {
+// A 202 is a promise: what could not be delivered before the stop lies in the
+// dead-letter folder, and the next distributor delivers it.
+func TestAPromiseOutlivesTheShutdown(t *testing.T) {
 	await.LeavesNothing(t)
-	n := start(t, settings(deadAddr(t)))
+	cfg := settings(t, deadAddr(t))
+	n := start(t, cfg)
 	plain := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: await.Patience}
-	resp, err := plain.Post("http://"+n.HTTPAddr().String()+"/ingest", "application/msgpack", bytes.NewReader(body("promised")))
+	for _, id := range []string{"first", "second"} {
+		resp, err := plain.Post("http://"+n.HTTPAddr().String()+"/ingest", "application/msgpack", bytes.NewReader(body(id)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusAccepted {
+			t.Fatalf("status %d, want 202", resp.StatusCode)
+		}
+	}
+	if st := n.Stats(); st.QueuedPackets != 2 || st.DeadLetters.ReservedBytes == 0 {
+		t.Fatalf("%d packets queued, want 2; %d bytes reserved", st.QueuedPackets, st.DeadLetters.ReservedBytes)
+	}
+	if err := n.Shutdown(t.Context()); err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+	if st := n.Stats(); st.DeadLetteredPackets != 2 || st.UnaccountedPackets != 0 {
+		t.Errorf("after the stop: %+v", st)
+	}
+
+	addr, packets := startAnalyzer(t)
+	cfg.Analyzers[0].Addr = addr
+	again := start(t, cfg)
+	got := map[string]bool{} // of different loops: in any order
+	for range 2 {
+		got[await.Value(t, "a dead letter", packets)] = true
+	}
+	if !got["first"] || !got["second"] {
+		t.Errorf("delivered %v", got)
+	}
+	await.True(t, "an empty folder", func() bool {
+		d := again.Stats().DeadLetters
+		return d.Packets == 0 && d.ReplayedPackets == 2 && d.Bytes == 0
+	})
+}
+
+// Without room among the dead letters nothing is promised, and agents are
+// served all the same.
+func TestNoPromiseWithoutRoom(t *testing.T) {
+	await.LeavesNothing(t)
+	addr, packets := startAnalyzer(t)
+	cfg := settings(t, addr)
+	blocked := filepath.Join(t.TempDir(), "a file")
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg.DeadLetterDir = filepath.Join(blocked, "folder")
+	n := start(t, cfg)
+	await.True(t, "the analyzer up", func() bool { return n.Stats().Analyzers[0].State == "up" })
+	plain := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: await.Patience}
+	resp, err := plain.Post("http://"+n.HTTPAddr().String()+"/ingest", "application/msgpack", bytes.NewReader(body("unlucky")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if resp.StatusCode != http.StatusAccepted {
-		t.Fatalf("status %d, want 202", resp.StatusCode)
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("status %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
 	}
-	if got := n.Health().Queue.Packets; got != 1 {
-		t.Fatalf("%d packets queued, want 1", got)
+	if h := n.Health(); h.Status != stats.Degraded || len(h.Reasons) != 1 {
+		t.Errorf("health %+v, want degraded", h)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	err = n.Shutdown(ctx)
-	if !errors.Is(err, ErrUnsettled) {
-		t.Errorf("shutdown: %v, want ErrUnsettled", err)
+	c := dial(t, n.Addr().String())
+	if _, err := c.Write(protocol.AppendFrame(nil, body("by wire"))); err != nil {
+		t.Fatal(err)
 	}
-	if again := n.Shutdown(t.Context()); !errors.Is(again, ErrUnsettled) {
-		t.Errorf("the second shutdown says %v", again)
+	if got := await.Value(t, "packet", packets); got != "by wire" {
+		t.Errorf("got %s", got)
 	}
+	c.Close()
 }
 
 // An analyzer that cannot be reached says so where people look.
 func TestAnUnreachableAnalyzerIsInTheStats(t *testing.T) {
 	await.LeavesNothing(t)
 	dead := deadAddr(t)
-	n := start(t, settings(dead))
+	n := start(t, settings(t, dead))
 	await.True(t, "an error of the analyzer", func() bool { return n.Stats().Analyzers[0].LastError != "" })
 	a := n.Stats().Analyzers[0]
 	if a.State != "down" || a.Address != dead || !strings.Contains(a.LastError, dead) {

@@ -3,8 +3,9 @@ package stats
 // Status is the overall state of a distributor.
 type Status string
 
-// The states that GET /health tells: all analyzers are up; some are; none is,
-// or the distributor is draining.
+// The states that GET /health tells: all analyzers take packets and 202s are
+// given; some do, or dead letters cannot be kept, so that none is; none takes
+// packets, or the distributor is draining.
 const (
 	Healthy   Status = "healthy"
 	Degraded  Status = "degraded"
@@ -15,6 +16,7 @@ const (
 type Health struct {
 	Status    Status           `json:"status"`
 	Draining  bool             `json:"draining"`
+	Reasons   []string         `json:"reasons,omitempty"` // why it is not healthy
 	Queue     Queue            `json:"queue"`
 	Analyzers []AnalyzerHealth `json:"analyzers"`
 }
@@ -30,38 +32,48 @@ type Queue struct {
 type AnalyzerHealth struct {
 	Name      string `json:"name"`
 	State     string `json:"state"`
+	Reason    string `json:"reason,omitempty"`
 	LastError string `json:"last_error,omitempty"`
 }
 
-// StateUp is the state in which an analyzer takes packets.
+// StateUp is the state in which an analyzer is healthy.
 const StateUp = "up"
 
 // NewHealth judges: an analyzer of weight 0 is meant to take nothing, so it
 // does not count, neither as missing nor as enough.
-func NewHealth(draining bool, queued, limit uint64, targets []Target) Health {
+func NewHealth(draining bool, queued, limit uint64, targets []Target, letters DeadLetters) Health {
 	h := Health{
+		Status:    Healthy,
 		Draining:  draining,
 		Queue:     Queue{Packets: queued, Limit: limit, Utilisation: share(float64(queued), float64(limit))},
 		Analyzers: make([]AnalyzerHealth, len(targets)),
 	}
-	wanted, up := 0, 0
+	worse := func(status Status, reason string) {
+		h.Reasons = append(h.Reasons, reason)
+		if status == Unhealthy || h.Status == Healthy {
+			h.Status = status
+		}
+	}
+	taking := false
 	for i := range targets {
 		t := &targets[i]
-		h.Analyzers[i] = AnalyzerHealth{Name: t.Name, State: t.State, LastError: t.LastError}
-		if t.Weight > 0 {
-			wanted++
-			if t.State == StateUp {
-				up++
-			}
+		h.Analyzers[i] = AnalyzerHealth{Name: t.Name, State: t.State, Reason: t.Reason, LastError: t.LastError}
+		taking = taking || t.EffectiveWeight > 0
+		if t.Weight > 0 && t.State != StateUp {
+			worse(Degraded, t.Name+" is "+t.State)
 		}
 	}
 	switch {
-	case draining || up == 0:
-		h.Status = Unhealthy
-	case up < wanted:
-		h.Status = Degraded
-	default:
-		h.Status = Healthy
+	case !letters.Writable:
+		worse(Degraded, "dead letters cannot be written, so /ingest is refused: "+letters.Error)
+	case letters.Full:
+		worse(Degraded, "the dead-letter folder is full, so /ingest is refused")
+	}
+	if !taking {
+		worse(Unhealthy, "no analyzer takes packets")
+	}
+	if draining {
+		worse(Unhealthy, "the distributor is stopping")
 	}
 	return h
 }

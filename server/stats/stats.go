@@ -27,7 +27,23 @@ type Snapshot struct {
 	HungUpSessions      uint64            `json:"hung_up_sessions"`    // closed with a GOAWAY for a fault
 	LateAnswers         uint64            `json:"late_answers"`        // of analyzers, to packets answered before
 	FalseAcks           uint64            `json:"false_acks"`          // of analyzers, for what was never sent to them
+	DeadLetters         DeadLetters       `json:"dead_letters"`
 	Analyzers           []Analyzer        `json:"analyzers"`
+}
+
+// DeadLetters is what lies in the dead-letter folder. While it is not writable
+// or full nothing is answered 202. Immutable.
+type DeadLetters struct {
+	Packets         uint64     `json:"packets"`          // that wait for delivery
+	RefusedPackets  uint64     `json:"refused_packets"`  // that an analyzer refused for ever; they stay
+	ReplayedPackets uint64     `json:"replayed_packets"` // delivered from the folder since the start
+	Bytes           int64      `json:"bytes"`
+	ReservedBytes   int64      `json:"reserved_bytes"` // for packets answered 202 and on their way
+	MaxBytes        int64      `json:"max_bytes"`
+	OldestAt        *time.Time `json:"oldest_at,omitempty"`
+	Writable        bool       `json:"writable"`
+	Full            bool       `json:"full"`
+	Error           string     `json:"error,omitempty"`
 }
 
 // Analyzer is one analyzer's part of a Snapshot. Shares are 0 to 1. Immutable.
@@ -35,10 +51,14 @@ type Analyzer struct {
 	Name                string    `json:"name"`
 	Address             string    `json:"address"`
 	State               string    `json:"state"`
-	Since               time.Time `json:"since"` // of the state
+	Since               time.Time `json:"since"`            // of the state
+	Reason              string    `json:"reason,omitempty"` // of the state
+	Transitions         int       `json:"transitions"`      // of the state, since the start
 	Weight              float64   `json:"weight"`
-	TargetShare         float64   `json:"target_share"` // by the configured weights
-	ActualShare         float64   `json:"actual_share"` // of all first dispatches since the start
+	EffectiveWeight     float64   `json:"effective_weight"` // 0 while it is down, rising in slow start
+	TargetShare         float64   `json:"target_share"`     // by the configured weights
+	EffectiveShare      float64   `json:"effective_share"`  // by the effective weights
+	ActualShare         float64   `json:"actual_share"`     // of all first dispatches since the start
 	DeliveredPackets    uint64    `json:"delivered_packets"`
 	InFlightPackets     uint64    `json:"in_flight_packets"`
 	RedispatchedPackets uint64    `json:"redispatched_packets"` // taken back from it and given to another
@@ -57,15 +77,19 @@ type Quantiles struct {
 // Target is what is known of an analyzer besides its counters. Immutable.
 type Target struct {
 	Name, Address string
-	State         string // "up" or "down"
+	State         string // one of package health's
 	Since         time.Time
+	Reason        string // of the state
+	Transitions   int
 	Weight        float64 // as configured
-	LastError     string
+	// EffectiveWeight is what it is picked by now.
+	EffectiveWeight float64
+	LastError       string
 }
 
 // NewSnapshot puts the sum of all loops' counters and the targets together;
 // the n-th target is the one the counters call n.
-func NewSnapshot(uptime time.Duration, sum *dispatch.Counters, targets []Target) Snapshot {
+func NewSnapshot(uptime time.Duration, sum *dispatch.Counters, targets []Target, letters DeadLetters) Snapshot {
 	s := Snapshot{
 		UptimeSeconds:       uptime.Seconds(),
 		ReceivedPackets:     sum.Received,
@@ -84,21 +108,23 @@ func NewSnapshot(uptime time.Duration, sum *dispatch.Counters, targets []Target)
 		HungUpSessions:      sum.HungUp,
 		LateAnswers:         sum.LateAnswers,
 		FalseAcks:           sum.FalseAcks,
+		DeadLetters:         letters,
 		Analyzers:           make([]Analyzer, len(targets)),
 	}
 	for code := protocol.NackBusy; code <= protocol.NackDraining; code++ {
 		s.RejectedPackets[code.String()] = sum.Rejected[code]
 	}
-	var weights float64
+	var weights, effective float64
 	var dispatched uint64
 	for i := range targets {
 		weights += targets[i].Weight
+		effective += targets[i].EffectiveWeight
 	}
 	for i := range sum.Analyzers {
 		dispatched += sum.Analyzers[i].Dispatched
 	}
 	for i := range targets {
-		s.Analyzers[i] = newAnalyzer(&targets[i], analyzerCounters(sum, i), weights, dispatched)
+		s.Analyzers[i] = newAnalyzer(&targets[i], analyzerCounters(sum, i), weights, effective, dispatched)
 	}
 	return s
 }
@@ -111,14 +137,18 @@ func analyzerCounters(sum *dispatch.Counters, i int) *dispatch.AnalyzerCounters 
 	return &dispatch.AnalyzerCounters{}
 }
 
-func newAnalyzer(t *Target, n *dispatch.AnalyzerCounters, weights float64, dispatched uint64) Analyzer {
+func newAnalyzer(t *Target, n *dispatch.AnalyzerCounters, weights, effective float64, dispatched uint64) Analyzer {
 	return Analyzer{
 		Name:                t.Name,
 		Address:             t.Address,
 		State:               t.State,
 		Since:               t.Since,
+		Reason:              t.Reason,
+		Transitions:         t.Transitions,
 		Weight:              t.Weight,
+		EffectiveWeight:     t.EffectiveWeight,
 		TargetShare:         share(t.Weight, weights),
+		EffectiveShare:      share(t.EffectiveWeight, effective),
 		ActualShare:         share(float64(n.Dispatched), float64(dispatched)),
 		DeliveredPackets:    n.Delivered,
 		InFlightPackets:     n.InFlight,

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"encoding/json"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -111,10 +112,10 @@ func TestSnapshot(t *testing.T) {
 	sum.Rejected[protocol.NackBusy] = 9
 	sum.Rejected[protocol.NackInvalid] = 1
 	s := NewSnapshot(1500*time.Millisecond, &sum, []Target{
-		{Name: "a", Address: "tcp://h:1", State: "up", Since: since, Weight: 3},
-		{Name: "b", Address: "tcp://h:2", State: "down", Since: since, Weight: 1, LastError: "refused"},
+		{Name: "a", Address: "tcp://h:1", State: "up", Since: since, Transitions: 1, Weight: 3, EffectiveWeight: 3},
+		{Name: "b", Address: "tcp://h:2", State: "recovering", Since: since, Reason: "slow start", Transitions: 3, Weight: 2, EffectiveWeight: 1, LastError: "refused"},
 		{Name: "c", Address: "tcp://h:3", State: "down", Since: since, Weight: 0},
-	})
+	}, DeadLetters{Packets: 4, RefusedPackets: 1, ReplayedPackets: 9, Bytes: 800, ReservedBytes: 200, MaxBytes: 1000, OldestAt: &since, Writable: true, Full: true})
 	text, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)
@@ -122,12 +123,14 @@ func TestSnapshot(t *testing.T) {
 	want := `{"uptime_seconds":1.5,"received_packets":110,"received_messages":0,"received_bytes":0,"delivered_packets":90,` +
 		`"rejected_packets":{"busy":9,"draining":0,"invalid":1,"too_large":0,"unauthorized":0,"unavailable":0},` +
 		`"redispatched_packets":0,"spilled_packets":0,"dead_lettered_packets":0,"abandoned_packets":0,"queued_packets":3,` +
-		`"in_flight_packets":7,"unaccounted_packets":0,"sessions":2,"hung_up_sessions":0,"late_answers":0,"false_acks":0,"analyzers":[` +
-		`{"name":"a","address":"tcp://h:1","state":"up","since":"2026-01-02T03:04:05Z","weight":3,"target_share":0.75,"actual_share":0.75,` +
+		`"in_flight_packets":7,"unaccounted_packets":0,"sessions":2,"hung_up_sessions":0,"late_answers":0,"false_acks":0,` +
+		`"dead_letters":{"packets":4,"refused_packets":1,"replayed_packets":9,"bytes":800,"reserved_bytes":200,"max_bytes":1000,` +
+		`"oldest_at":"2026-01-02T03:04:05Z","writable":true,"full":true},"analyzers":[` +
+		`{"name":"a","address":"tcp://h:1","state":"up","since":"2026-01-02T03:04:05Z","transitions":1,"weight":3,"effective_weight":3,"target_share":0.6,"effective_share":0.75,"actual_share":0.75,` +
 		`"delivered_packets":70,"in_flight_packets":0,"redispatched_packets":0,"links":2,"last_error":"","ack_latency_ms":{"p50":0,"p99":0}},` +
-		`{"name":"b","address":"tcp://h:2","state":"down","since":"2026-01-02T03:04:05Z","weight":1,"target_share":0.25,"actual_share":0.25,` +
+		`{"name":"b","address":"tcp://h:2","state":"recovering","since":"2026-01-02T03:04:05Z","reason":"slow start","transitions":3,"weight":2,"effective_weight":1,"target_share":0.4,"effective_share":0.25,"actual_share":0.25,` +
 		`"delivered_packets":20,"in_flight_packets":0,"redispatched_packets":0,"links":0,"last_error":"refused","ack_latency_ms":{"p50":0,"p99":0}},` +
-		`{"name":"c","address":"tcp://h:3","state":"down","since":"2026-01-02T03:04:05Z","weight":0,"target_share":0,"actual_share":0,` +
+		`{"name":"c","address":"tcp://h:3","state":"down","since":"2026-01-02T03:04:05Z","transitions":0,"weight":0,"effective_weight":0,"target_share":0,"effective_share":0,"actual_share":0,` +
 		`"delivered_packets":0,"in_flight_packets":0,"redispatched_packets":0,"links":0,"last_error":"","ack_latency_ms":{"p50":0,"p99":0}}]}`
 	if string(text) != want {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
@@ -135,23 +138,33 @@ func TestSnapshot(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	up, down := Target{State: "up", Weight: 1}, Target{State: "down", Weight: 1}
+	up, down := Target{State: "up", Weight: 1, EffectiveWeight: 1}, Target{Name: "b", State: "down", Weight: 1}
+	recovering := Target{Name: "c", State: "recovering", Weight: 1, EffectiveWeight: 0.5}
 	idle := Target{State: "down", Weight: 0}
+	fine, full, broken := DeadLetters{Writable: true}, DeadLetters{Writable: true, Full: true}, DeadLetters{Error: "no such folder"}
 	for _, tc := range []struct {
 		name     string
 		draining bool
 		targets  []Target
+		letters  DeadLetters
 		want     Status
+		reasons  string
 	}{
-		{"all up", false, []Target{up, up}, Healthy},
-		{"one down", false, []Target{up, down}, Degraded},
-		{"none up", false, []Target{down, down}, Unhealthy},
-		{"weight 0 does not matter", false, []Target{up, idle}, Healthy},
-		{"only weight 0 up", false, []Target{down, {State: "up"}}, Unhealthy},
-		{"draining", true, []Target{up}, Unhealthy},
+		{"all up", false, []Target{up, up}, fine, Healthy, ""},
+		{"one down", false, []Target{up, down}, fine, Degraded, "b is down"},
+		{"one recovering", false, []Target{up, recovering}, fine, Degraded, "c is recovering"},
+		{"none up", false, []Target{down, down}, fine, Unhealthy, "b is down; b is down; no analyzer takes packets"},
+		{"weight 0 does not matter", false, []Target{up, idle}, fine, Healthy, ""},
+		{"only weight 0 up", false, []Target{down, {State: "up"}}, fine, Unhealthy, "b is down; no analyzer takes packets"},
+		{"draining", true, []Target{up}, fine, Unhealthy, "the distributor is stopping"},
+		{"dead letters full", false, []Target{up}, full, Degraded, "the dead-letter folder is full, so /ingest is refused"},
+		{"dead letters broken", false, []Target{up}, broken, Degraded, "dead letters cannot be written, so /ingest is refused: no such folder"},
+		{"broken and none up", false, []Target{down}, broken, Unhealthy,
+			"b is down; dead letters cannot be written, so /ingest is refused: no such folder; no analyzer takes packets"},
 	} {
-		h := NewHealth(tc.draining, 50, 200, tc.targets)
-		if h.Status != tc.want || h.Queue.Utilisation != 0.25 || len(h.Analyzers) != len(tc.targets) {
+		h := NewHealth(tc.draining, 50, 200, tc.targets, tc.letters)
+		if reasons := strings.Join(h.Reasons, "; "); h.Status != tc.want || reasons != tc.reasons ||
+			h.Queue.Utilisation != 0.25 || len(h.Analyzers) != len(tc.targets) {
 			t.Errorf("%s: %+v", tc.name, h)
 		}
 	}
