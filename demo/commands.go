@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -49,11 +50,17 @@ type allCmd struct{}
 // Run runs all demonstrations, each against a fresh system.
 func (allCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
 	fmt.Println("Sluice: one distributor, four analyzers with weights 40/30/20/10, all in this process.")
-	first := weightsCmd{}.Run(ctx, o, log)
-	if err := (throughputCmd{}).Run(ctx, o, log); err != nil {
-		return err
+	var broken error
+	for _, demonstration := range []interface {
+		Run(context.Context, *options, *slog.Logger) error
+	}{weightsCmd{}, failoverCmd{}, throughputCmd{}} {
+		if err := demonstration.Run(ctx, o, log); errors.Is(err, errBroken) {
+			broken = err // and the others are shown all the same
+		} else if err != nil {
+			return err
+		}
 	}
-	return first
+	return broken
 }
 
 type weightsCmd struct{}
@@ -68,7 +75,7 @@ func (weightsCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
 		if l.real {
 			count = uint64(len(l.list))
 		}
-		r, err := send(ctx, s.agentAddr(), 10, count, l)
+		r, err := send(ctx, load{addr: s.agentAddr(), conns: 10, count: count, lines: l})
 		if err != nil {
 			return err
 		}
@@ -105,13 +112,13 @@ type throughputCmd struct{}
 // Run shows the speed: what the seed promised, and what there is.
 func (throughputCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
 	return with(ctx, o, log, func(s *system, l *lines) error {
-		few, err := send(ctx, s.agentAddr(), 10, 2000, l)
+		few, err := send(ctx, load{addr: s.agentAddr(), conns: 10, count: 2000, lines: l})
 		if err != nil {
 			return err
 		}
 		timed, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		most, err := send(timed, s.agentAddr(), 10, 0, l)
+		most, err := send(timed, load{addr: s.agentAddr(), conns: 10, lines: l})
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -19,13 +20,15 @@ type options struct {
 	All        allCmd        `cmd:"" default:"1" help:"Run all demonstrations (the default)."`
 	Up         upCmd         `cmd:"" help:"Run distributor and analyzers until interrupted."`
 	Weights    weightsCmd    `cmd:"" help:"Send 1,000 packets and compare each analyzer's share with its weight."`
+	Failover   failoverCmd   `cmd:"" help:"Kill analyzer-2 under load, watch its share move to the others, restart it, watch it come back."`
 	Throughput throughputCmd `cmd:"" help:"Send 2,000 packets over 10 connections, then as many as possible in 5 s."`
 
 	From      []string         `help:"Send the lines of these log files (glob, repeatable) in place of made-up ones." placeholder:"GLOB"`
 	Host      string           `help:"Address to bind; ports are 9000 and 8000 (distributor), 9001-9004 and 8001-8004 (analyzers)." default:"127.0.0.1" env:"DEMO_HOST"`
+	SlowStart time.Duration    `help:"From the return of an analyzer to its full share." default:"4s" env:"SLOW_START"`
 	AnyPort   bool             `help:"Bind free ports in place of the documented ones." env:"DEMO_ANY_PORT"`
 	LogFormat string           `help:"Log as text or json." enum:"text,json" default:"text" env:"LOG_FORMAT"`
-	LogLevel  string           `help:"Log level: debug, info, warn, error." enum:"debug,info,warn,error" default:"warn" env:"LOG_LEVEL"`
+	LogLevel  string           `help:"Log level: debug, info, warn, error." enum:"debug,info,warn,error" default:"error" env:"LOG_LEVEL"`
 	Version   kong.VersionFlag `help:"Print the version."`
 }
 

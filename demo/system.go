@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"time"
 
@@ -22,6 +23,8 @@ var weights = [...]float64{40, 30, 20, 10}
 type system struct {
 	analyzers   []*analyzer.Node
 	distributor *distributor.Node
+	letters     string // the dead-letter folder, which goes with the system
+	log         *slog.Logger
 }
 
 const (
@@ -31,8 +34,9 @@ const (
 
 // startSystem starts everything and waits until all analyzers are up.
 func startSystem(ctx context.Context, o *options, log *slog.Logger) (*system, error) {
-	s := &system{}
+	s := &system{log: log}
 	cfg := config.Default()
+	cfg.SlowStart = o.SlowStart
 	port := func(p int) string {
 		if o.AnyPort {
 			p = 0
@@ -51,6 +55,10 @@ func startSystem(ctx context.Context, o *options, log *slog.Logger) (*system, er
 		cfg.Analyzers = append(cfg.Analyzers, config.Analyzer{Name: name, Addr: a.Addr(), Weight: w})
 	}
 	var err error
+	if s.letters, err = os.MkdirTemp("", "sluice-demo-"); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	cfg.DeadLetterDir = s.letters
 	if s.distributor, err = distributor.Start(cfg, log); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
@@ -86,6 +94,19 @@ func (s *system) stop() error {
 	}
 	for _, a := range s.analyzers {
 		err = errors.Join(err, a.Stop(ctx))
+	}
+	if s.letters != "" {
+		err = errors.Join(err, os.RemoveAll(s.letters))
+	}
+	return err
+}
+
+// restart starts an analyzer again that was killed, at its old address.
+func (s *system) restart(i int) error {
+	old := s.analyzers[i]
+	a, err := analyzer.Start(analyzer.Config{Name: old.Name(), Listen: old.Addr(), HTTP: old.HTTPAddr(), Logger: s.log})
+	if err == nil {
+		s.analyzers[i] = a
 	}
 	return err
 }

@@ -48,24 +48,32 @@ type sent struct {
 	took                        time.Duration
 }
 
-// send sends packets of one line each over some connections, until count are
-// sent (0: no limit) or the context ends, and waits for every outcome.
-func send(ctx context.Context, addr string, conns int, count uint64, l *lines) (sent, error) {
+// load says what to send: packets of one line each.
+type load struct {
+	addr  string
+	conns int
+	count uint64 // in all; 0: until the context ends
+	rate  int    // packets a second in all; 0: as fast as the answers allow
+	lines *lines
+}
+
+// send sends the load and waits for every outcome.
+func send(ctx context.Context, o load) (sent, error) {
 	var next, accepted, delivered, failed, resends atomic.Uint64
 	begin := time.Now()
 	var wg sync.WaitGroup
-	errs := make(chan error, conns)
-	for i := range conns {
+	errs := make(chan error, o.conns)
+	for i := range o.conns {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			errs <- sendOver(ctx, addr, fmt.Sprintf("demo-agent-%d", i+1), count, &next, l, func(o client.Outcome) {
-				if o.Delivered {
+			errs <- sendOver(ctx, o, fmt.Sprintf("demo-agent-%d", i+1), &next, func(out client.Outcome) {
+				if out.Delivered {
 					delivered.Add(1)
 				} else {
 					failed.Add(1)
 				}
-				resends.Add(uint64(o.Resends))
+				resends.Add(uint64(out.Resends))
 			}, &accepted)
 		}()
 	}
@@ -80,21 +88,30 @@ func send(ctx context.Context, addr string, conns int, count uint64, l *lines) (
 }
 
 // sendOver sends one agent's packets: it takes numbers from next until count.
-func sendOver(ctx context.Context, addr, agent string, count uint64, next *atomic.Uint64, l *lines, outcome func(client.Outcome), accepted *atomic.Uint64) error {
-	c, err := client.New(client.Config{Addrs: []string{addr}, Hello: true, Agent: agent,
+func sendOver(ctx context.Context, o load, agent string, next *atomic.Uint64, outcome func(client.Outcome), accepted *atomic.Uint64) error {
+	c, err := client.New(client.Config{Addrs: []string{o.addr}, Hello: true, Agent: agent,
 		OnOutcome: func(_ uint64, o client.Outcome) { outcome(o) }})
 	if err != nil {
 		return err
 	}
 	run := time.Now().UnixNano()
 	packet := protocol.LogPacket{AgentID: agent, Messages: make([]protocol.LogMessage, 1)}
+	begin, mine := time.Now(), 0
 	for ctx.Err() == nil {
+		if o.rate > 0 { // at planned times, so that a stall is made up for
+			due := time.Duration(mine) * time.Second * time.Duration(o.conns) / time.Duration(o.rate)
+			if ahead := due - time.Since(begin); ahead > 5*time.Millisecond {
+				time.Sleep(ahead)
+				continue
+			}
+			mine++
+		}
 		n := next.Add(1)
-		if count > 0 && n > count {
+		if o.count > 0 && n > o.count {
 			break
 		}
 		packet.PacketID = fmt.Sprintf("%s-%x-%d", agent, run, n)
-		packet.Messages[0] = l.list[int(n-1)%len(l.list)]
+		packet.Messages[0] = o.lines.list[int(n-1)%len(o.lines.list)]
 		if err := c.SendPacket(ctx, &packet, n); err != nil {
 			break // the time is over, and this packet was not accepted
 		}
