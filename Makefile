@@ -3,10 +3,12 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X sluice/internal/cli.version=$(VERSION)
 FUZZTIME ?= 5s
+SEEDS ?= 200
+CHAOS_MINUTES ?= 30
 PROGRAMS := server analyzer loadgen demo
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test race fuzz bench lint verify readme clean $(PROGRAMS:%=bin/%)
+.PHONY: help build demo run test race sim chaos fuzz bench lint verify readme clean $(PROGRAMS:%=bin/%)
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +29,12 @@ test: ## run all tests
 
 race: ## run all tests with the race detector
 	$(GO) test -race ./...
+
+sim: ## run SEEDS (200) seeds of the simulator
+	$(GO) test ./server/sim -run TestSeeds -count 1 -timeout 0 -args -seeds $(SEEDS)
+
+chaos: build ## kill, freeze and cut real processes for CHAOS_MINUTES (30), and print the verdict
+	$(GO) run ./e2e/chaos --minutes $(CHAOS_MINUTES)
 
 fuzz: ## run every fuzz target for FUZZTIME (5s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
