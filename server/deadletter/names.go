@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Kind says what becomes of the packets of a file.
+// Kind says what becomes of the packets of a file. Immutable.
 type Kind string
 
 // The kinds.

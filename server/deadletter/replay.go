@@ -11,7 +11,7 @@ import (
 	"sluice/protocol"
 )
 
-// Target is who delivers dead letters.
+// Target is who delivers dead letters. Safe for concurrent use.
 type Target interface {
 	// Well says whether it makes sense to offer anything.
 	Well() bool

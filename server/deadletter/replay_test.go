@@ -143,6 +143,36 @@ func TestLateOutcomesCount(t *testing.T) {
 	}
 }
 
+// The cursor never passes a frame that has no fate, however many behind it have.
+func TestCursorWaitsForTheSlowest(t *testing.T) {
+	for slowest := range 10 {
+		dir := t.TempDir()
+		s := openStore(t, Config{Dir: dir}, realDisk{})
+		for i := range 10 {
+			keep(t, s, packet(i, 1), false)
+		}
+		written(t, s)
+		to := newTarget(t)
+		to.answer = func(string) (Result, bool, error) { return Result{Delivered: true}, false, nil }
+		end := replaying(s, to)
+		await.True(t, "in flight", func() bool { to.mu.Lock(); defer to.mu.Unlock(); return len(to.held) == 10 })
+		to.mu.Lock()
+		for i := 9; i >= 0; i-- {
+			if i != slowest {
+				to.held[i](Result{Delivered: true})
+			}
+		}
+		to.mu.Unlock()
+		end()
+		closeStore(t, s)
+		s = openStore(t, Config{Dir: dir}, realDisk{})
+		if st := s.Status(); st.Packets != 10-slowest {
+			t.Errorf("p-%d has no fate, and %d packets wait, want %d", slowest, st.Packets, 10-slowest)
+		}
+		closeStore(t, s)
+	}
+}
+
 func TestNotWellIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, Config{Dir: dir}, realDisk{})

@@ -43,7 +43,7 @@ func (p postman) Offer(frame []byte, done func(deadletter.Result)) error {
 func (n *Node) deadLetters() stats.DeadLetters {
 	st := n.letters.Status()
 	d := stats.DeadLetters{
-		Packets: uint64(st.Packets), RefusedPackets: uint64(st.RefusedPackets), ReplayedPackets: st.Replayed,
+		Packets: uint64(st.Packets), RefusedPackets: uint64(st.RefusedPackets), ReplayedPackets: st.Replayed, DamagedFiles: uint64(st.DamagedFiles),
 		Bytes: st.Bytes, ReservedBytes: st.ReservedBytes, MaxBytes: st.MaxBytes,
 		Writable: st.Writable, Full: st.Full, Error: st.Error,
 	}

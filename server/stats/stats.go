@@ -37,6 +37,7 @@ type DeadLetters struct {
 	Packets         uint64     `json:"packets"`          // that wait for delivery
 	RefusedPackets  uint64     `json:"refused_packets"`  // that an analyzer refused for ever; they stay
 	ReplayedPackets uint64     `json:"replayed_packets"` // delivered from the folder since the start
+	DamagedFiles    uint64     `json:"damaged_files"`    // set aside, for people to look at
 	Bytes           int64      `json:"bytes"`
 	ReservedBytes   int64      `json:"reserved_bytes"` // for packets answered 202 and on their way
 	MaxBytes        int64      `json:"max_bytes"`
