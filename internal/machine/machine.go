@@ -17,6 +17,7 @@ import (
 type Facts struct {
 	Memory      int64  // bytes: the cgroup's limit, or what the machine has
 	MemoryOf    string // "the cgroup" or "the machine"
+	GoLimit     int64  // bytes: GOMEMLIMIT, if the user gave it
 	Descriptors int64  // that may be open at a time
 	CPUs        int
 }
@@ -26,6 +27,9 @@ type Facts struct {
 func Read() Facts {
 	f := Facts{Descriptors: raiseDescriptors(), CPUs: runtime.GOMAXPROCS(0)}
 	f.Memory, f.MemoryOf = memory(os.DirFS("/"))
+	if given := debug.SetMemoryLimit(-1); given < math.MaxInt64 {
+		f.GoLimit = given
+	}
 	return f
 }
 

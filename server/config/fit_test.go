@@ -52,10 +52,16 @@ func TestAnUnknownMachineLimitsNothing(t *testing.T) {
 // Over all sizes of machines: a default is only ever lowered, only as far as
 // needed, never without a warning, and the result fits.
 func TestDefaultsAreLoweredToFit(t *testing.T) {
-	for memory := int64(160 << 20); memory <= 8<<30; memory += memory / 8 {
+	loaded, asked, err := Load([]string{"--memory-limit", "100%"}, environment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	preset := loaded
+	preset.HTTPBodyBytes = httpBodies * int64(preset.MaxBody)
+	for memory := int64(140 << 20); memory <= 8<<30; memory += memory / 4 {
 		for _, descriptors := range []int64{256, 300, 512, 1024, 4096, 20_000, 65_536, 1 << 20} {
 			facts := machine.Facts{Memory: memory, MemoryOf: "the cgroup", Descriptors: descriptors, CPUs: 2}
-			cfg, report, err := fitted(t, facts, "--memory-limit", "100%")
+			cfg, report, err := Fit(loaded, asked, facts)
 			if err != nil {
 				t.Errorf("%d MiB, %d descriptors: %v", memory>>20, descriptors, err)
 				continue
@@ -69,8 +75,6 @@ func TestDefaultsAreLoweredToFit(t *testing.T) {
 				if k.flag != "" {
 					name = "--" + k.flag
 				}
-				preset := Default()
-				preset.HTTPBodyBytes = httpBodies * int64(preset.MaxBody)
 				before, after := k.field(&preset).get(), k.field(&cfg).get()
 				warned := 0
 				for _, w := range report.Warnings {
@@ -204,6 +208,34 @@ func TestMoreThanThereIsIsWarnedOf(t *testing.T) {
 	_, report, err := fitted(t, facts, "--memory-limit", "2GiB")
 	if err != nil || !strings.Contains(strings.Join(report.Warnings, "\n"), "--memory-limit is 2GiB, and the cgroup has 1GiB") {
 		t.Error(err, report.Warnings)
+	}
+}
+
+func TestTheLowerOfTheLimitsHolds(t *testing.T) {
+	for _, tc := range []struct {
+		memory, goLimit int64
+		args            []string
+		want            int64
+		origin          string
+	}{
+		{1 << 30, 0, nil, 819 << 20, "default, 80% of the 1GiB of the cgroup"},
+		{1 << 30, 512 << 20, nil, 512 << 20, "default, GOMEMLIMIT"},
+		{1 << 30, 2 << 30, nil, 819 << 20, "default, 80% of the 1GiB of the cgroup"},
+		{0, 512 << 20, nil, 512 << 20, "default, GOMEMLIMIT"},
+		{0, 0, nil, 0, "default"},
+		{1 << 30, 512 << 20, []string{"--memory-limit=600MiB"}, 512 << 20, "flag --memory-limit, GOMEMLIMIT"},
+		{1 << 30, 700 << 20, []string{"--memory-limit=600MiB"}, 600 << 20, "flag --memory-limit"},
+		{1 << 30, 0, []string{"--memory-limit=50%"}, 512 << 20, "flag --memory-limit, 50% of the 1GiB of the cgroup"},
+	} {
+		cfg, report, err := fitted(t, machine.Facts{Memory: tc.memory, MemoryOf: "the cgroup", GoLimit: tc.goLimit, CPUs: 2}, tc.args...)
+		if err != nil || cfg.MemoryLimit != tc.want {
+			t.Errorf("%+v: %d, %v", tc, cfg.MemoryLimit, err)
+		}
+		for _, s := range report.Settings {
+			if s.Flag == "memory-limit" && s.Origin != tc.origin {
+				t.Errorf("%+v: from %s", tc, s.Origin)
+			}
+		}
 	}
 }
 

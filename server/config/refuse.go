@@ -10,30 +10,32 @@ import (
 	"sluice/internal/machine"
 )
 
-// resolveMemory makes bytes of a share.
-func (f *fitter) resolveMemory(facts machine.Facts) {
+const fromGo = "GOMEMLIMIT"
+
+// resolveMemory makes bytes of a share, and obeys GOMEMLIMIT if that is lower.
+// It returns where the limit is from.
+func (f *fitter) resolveMemory(facts machine.Facts) (source string) {
+	source = "--memory-limit"
 	if f.cfg.MemoryShare > 0 {
 		share := int64(f.cfg.MemoryShare)
 		f.cfg.MemoryLimit = (facts.Memory/100*share + facts.Memory%100*share/100) >> 20 << 20
-		f.show("memory-limit", f.memorySource(facts))
-		return
-	}
-	if facts.Memory > 0 && f.cfg.MemoryLimit > facts.Memory {
+		source = fmt.Sprintf("%d%% of the %s of %s", share, showSize(facts.Memory), facts.MemoryOf)
+	} else if facts.Memory > 0 && f.cfg.MemoryLimit > facts.Memory {
 		f.report.Warnings = append(f.report.Warnings, fmt.Sprintf("--memory-limit is %s, and %s has %s", showSize(f.cfg.MemoryLimit), facts.MemoryOf, showSize(facts.Memory)))
 	}
-}
-
-func (f *fitter) memorySource(facts machine.Facts) string {
-	if f.cfg.MemoryShare == 0 {
-		return "--memory-limit"
+	if facts.GoLimit > 0 && (f.cfg.MemoryLimit == 0 || facts.GoLimit < f.cfg.MemoryLimit) {
+		f.cfg.MemoryLimit, source = facts.GoLimit, fromGo
 	}
-	return fmt.Sprintf("%d%% of the %s of %s", f.cfg.MemoryShare, showSize(facts.Memory), facts.MemoryOf)
+	if f.cfg.MemoryLimit > 0 && source != "--memory-limit" {
+		f.show("memory-limit", source)
+	}
+	return source
 }
 
 // show puts the value in force into the Report.
 func (f *fitter) show(flag, note string) {
 	i := f.setting(flag)
-	if i < 0 || f.cfg.MemoryLimit == 0 && flag == "memory-limit" {
+	if i < 0 {
 		return
 	}
 	for _, s := range settings() {

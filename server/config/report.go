@@ -37,10 +37,10 @@ func (r Report) Log(log *slog.Logger) {
 	}
 	var parts []any
 	for _, t := range r.Memory {
-		parts = append(parts, slog.String(t.What, showTerm(t, showSize)))
+		parts = append(parts, slog.String(t.Key, showSize(t.total())))
 	}
 	log.Info("memory and descriptors at worst", "memory", showSize(sum(r.Memory)), "memory_limit", showLimit(r.MemoryLimit, showSize),
-		"descriptors", sum(r.Descriptors), "descriptor_limit", showLimit(r.DescriptorLimit, showCount), slog.Group("parts", parts...))
+		"descriptors", sum(r.Descriptors), "descriptor_limit", showLimit(r.DescriptorLimit, showCount), slog.Group("of_memory", parts...))
 }
 
 // Print writes the settings as a table, a list value over several lines; then,

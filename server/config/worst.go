@@ -5,7 +5,8 @@ import "math/bits"
 // Term is one part of a worst case: so many of something, each at so much.
 // Immutable.
 type Term struct {
-	What  string
+	Key   string // for logs
+	What  string // for people
 	Count int64
 	Each  int64 // bytes, or descriptors
 }
@@ -24,20 +25,20 @@ func sum(terms []Term) (total int64) {
 func memoryAtWorst(cfg *Config, loops int) []Term {
 	n, links := int64(loops), int64(loops*len(cfg.Analyzers))
 	terms := []Term{
-		{"the program itself", 1, baseBytes},
-		{"packets not yet acknowledged (--byte-budget)", 1, cfg.ByteBudget},
-		{"connections of agents (--max-connections)", int64(cfg.MaxConnections), connectionBytes},
-		{"HTTP connections", int64(httpConnections(cfg)), httpConnectionBytes},
-		{"bodies of /ingest in the making", 1, cfg.HTTPBodyBytes},
-		{"links: entries of packets (--analyzers × --workers)", links, ringBytes(cfg.LinkWindowFrames)},
-		{"links: a write that the socket did not take", links, writeBytes},
-		{"links: a chunk that packets on the move overdraw", links, chunkBytes},
-		{"loops: entries of waiting packets (--max-queue)", n, waitingBytes(cfg)},
-		{"loops: free chunks", n, spareBytes},
-		{"loops: read buffer", n, readBytes},
-		{"dead letters on their way", 1, letterBytes},
+		{"program", "the program itself", 1, baseBytes},
+		{"byte_budget", "packets not yet acknowledged (--byte-budget)", 1, cfg.ByteBudget},
+		{"connections", "connections of agents (--max-connections)", int64(cfg.MaxConnections), connectionBytes},
+		{"http_connections", "HTTP connections", int64(httpConnections(cfg)), httpConnectionBytes},
+		{"http_bodies", "bodies of /ingest in the making", 1, cfg.HTTPBodyBytes},
+		{"link_entries", "links: entries of packets (--analyzers × --workers)", links, ringBytes(cfg.LinkWindowFrames)},
+		{"link_writes", "links: a write that the socket did not take", links, writeBytes},
+		{"link_moves", "links: a chunk that packets on the move overdraw", links, chunkBytes},
+		{"waiting_entries", "loops: entries of waiting packets (--max-queue)", n, waitingBytes(cfg)},
+		{"free_chunks", "loops: free chunks", n, spareBytes},
+		{"read_buffers", "loops: read buffer", n, readBytes},
+		{"dead_letters", "dead letters on their way", 1, letterBytes},
 	}
-	return append(terms, Term{"the garbage collector's headroom", 1, sum(terms) / headroomParts})
+	return append(terms, Term{"collector", "the garbage collector's headroom", 1, sum(terms) / headroomParts})
 }
 
 // httpConnections are those served in full and those on top of them.
@@ -80,10 +81,10 @@ func leastBudget(cfg *Config, loops int) int64 {
 // descriptorsAtWorst is what the process has open when every limit is reached.
 func descriptorsAtWorst(cfg *Config, loops int) []Term {
 	return []Term{
-		{"the program itself", 1, baseDescriptors},
-		{"connections of agents (--max-connections)", int64(cfg.MaxConnections), 1},
-		{"HTTP connections, and those being refused", int64(httpConnections(cfg) + cfg.HTTPConnections/httpLateParts), 1},
-		{"links (--analyzers × --workers)", int64(loops * len(cfg.Analyzers)), 1},
-		{"loops", int64(loops), loopDescriptors},
+		{"program", "the program itself", 1, baseDescriptors},
+		{"connections", "connections of agents (--max-connections)", int64(cfg.MaxConnections), 1},
+		{"http_connections", "HTTP connections, and those being refused", int64(httpConnections(cfg) + cfg.HTTPConnections/httpLateParts), 1},
+		{"links", "links (--analyzers × --workers)", int64(loops * len(cfg.Analyzers)), 1},
+		{"loops", "loops", int64(loops), loopDescriptors},
 	}
 }

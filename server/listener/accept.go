@@ -18,10 +18,9 @@ func (l *Listener) accept() {
 	defer l.done.Done()
 	pause := firstPause
 	for {
-		c, err := l.ln.Accept()
+		err := l.acceptOne()
 		if err == nil {
 			pause = firstPause
-			l.admit(c)
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) {
@@ -41,28 +40,40 @@ func (l *Listener) accept() {
 	}
 }
 
-// admit gives a connection to the loop with the fewest, or refuses it.
-func (l *Listener) admit(c net.Conn) {
-	leave, refusal := l.doors.enter(c.RemoteAddr())
-	switch refusal {
+// acceptOne accepts a connection and gives it to a loop, or refuses it. The
+// error is accept's, or that of a loop for want of descriptors or memory, which
+// is the same trouble: gnet duplicates the descriptor, so that the last one
+// that is free is enough for accept and not for the loop.
+func (l *Listener) acceptOne() error {
+	c, err := l.ln.Accept()
+	if err != nil {
+		return err
+	}
+	leave, refused := l.doors.enter(c.RemoteAddr())
+	switch refused {
 	case fullHouse:
 		l.counts.refusedLimit.Add(1)
 		l.log.Warn("refused a connection: all of them are in use", "peer", c.RemoteAddr(), "max_connections", l.cfg.MaxConnections)
 		l.refuse(c, "too many connections; come again later")
-		return
+		return nil
 	case fullAddress:
 		l.counts.refusedPerIP.Add(1)
 		l.log.Warn("refused a connection: too many from one address", "peer", c.RemoteAddr(), "max_connections_per_ip", l.cfg.MaxPerIP)
 		l.refuse(c, "too many connections from one address")
-		return
+		return nil
 	}
+	peer := c.RemoteAddr()
 	if err := l.fewest().AddAgent(c, leave); err != nil {
 		leave()
 		l.counts.notTaken.Add(1)
-		l.log.Warn("no loop took a connection", "peer", c.RemoteAddr(), "error", err)
-		return
+		if kind, _ := kindOf(err); kind == descriptorError || kind == memoryError {
+			return err
+		}
+		l.log.Warn("no loop took a connection", "peer", peer, "error", err)
+		return nil
 	}
 	l.counts.accepted.Add(1)
+	return nil
 }
 
 func (l *Listener) fewest() Loop {

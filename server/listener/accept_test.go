@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -82,6 +83,25 @@ func TestAcceptingSurvivesEveryError(t *testing.T) {
 	await.True(t, "counted", func() bool {
 		return l.Counters() == Counters{Open: 1, Accepted: 1, AcceptErrors: AcceptErrors{Descriptors: 6, Memory: 6, Aborted: 3, Other: 3}}
 	})
+}
+
+// The last descriptor is enough for accept, and not for the loop, which
+// duplicates it: that is a reason to pause, too.
+func TestALoopWithoutDescriptorsIsGivenTime(t *testing.T) {
+	await.LeavesNothing(t)
+	loops, took := newLoops(t, 0)
+	loops[0].(*fakeLoop).refuse = os.NewSyscallError("fcntl", syscall.EMFILE)
+	l, _, pauses := startFailing(t, 0, false, quiet, loops, nil)
+	for i, want := 0, firstPause; i < 3; i, want = i+1, 2*want {
+		dial(t, l.Addr())
+		await.Value(t, "connection given to a loop", took)
+		if got := await.Value(t, "pause", pauses); got != want {
+			t.Errorf("pause %d is %v, want %v", i, got, want)
+		}
+	}
+	if got, want := l.Counters(), (Counters{NotTaken: 3, AcceptErrors: AcceptErrors{Descriptors: 3}}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
 }
 
 // After a success the next failure is a new story.

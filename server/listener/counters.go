@@ -13,7 +13,8 @@ type Counters struct {
 	AcceptErrors AcceptErrors
 }
 
-// AcceptErrors are failures of accept, each followed by a pause. Immutable.
+// AcceptErrors are failures to accept, each followed by a pause. Those of a loop
+// for want of descriptors or memory are among them, and in NotTaken. Immutable.
 type AcceptErrors struct {
 	Descriptors uint64 // EMFILE, ENFILE
 	Memory      uint64 // ENOBUFS, ENOMEM

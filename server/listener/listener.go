@@ -37,7 +37,8 @@ type Config struct {
 // over when it is reached (config.Fit), and then every further connection is
 // accepted, told GOAWAY overload and closed. What remains is a machine that is
 // out of descriptors as a whole, or a wrong sum: connections then wait in the
-// kernel's backlog, which costs us nothing, until an accept succeeds again.
+// kernel's backlog, which costs us nothing, until an accept succeeds again. (One
+// for each try may be closed without a word: see acceptOne.)
 //
 // Safe for concurrent use.
 type Listener struct {
