@@ -1,0 +1,150 @@
+package sim
+
+import (
+	"time"
+
+	"sluice/protocol"
+	"sluice/server/dispatch"
+)
+
+// check holds after every turn of a loop: the ledger is exact, and nothing is
+// above its limit.
+func (l *loop) check() {
+	w, cfg, n := l.d.w, &l.d.w.knobs.core, &l.count
+	l.core.Snapshot(n)
+	if u := n.Unaccounted(); u != 0 {
+		w.fail("%s loop %d: %d frames are unaccounted for", l.d.name, l.index, u)
+	}
+	if n.Received < n.Delivered || int64(n.Queued) < 0 || int64(n.InFlight) < 0 {
+		w.fail("%s loop %d: impossible counters %+v", l.d.name, l.index, n)
+	}
+	if got := uint64(l.core.Unsettled()); got != n.Queued+n.InFlight {
+		w.fail("%s loop %d: %d frames are unsettled, %d wait and %d are in flight", l.d.name, l.index, got, n.Queued, n.InFlight)
+	}
+	for i, link := range l.core.Links() {
+		if link.InFlight() > cfg.LinkWindowFrames {
+			w.fail("%s loop %d: the link to analyzer %d holds %d frames", l.d.name, l.index, i, link.InFlight())
+		}
+		if c, ok := link.Conn.(*loopConn); ok && !l.d.buried && c.unanswered() > link.InFlight() {
+			w.fail("%s loop %d: %d frames written to analyzer %d have no answer, and the link knows of %d", l.d.name, l.index, c.unanswered(), i, link.InFlight())
+		}
+	}
+}
+
+// unanswered is how many frames of a link were written and have no answer; it is
+// counted only for short lists, because it is asked after each turn.
+func (c *loopConn) unanswered() (open int) {
+	if c.written.n > 64 {
+		return 0
+	}
+	for i := range c.written.n {
+		if *c.written.at(i) != noPacket {
+			open++
+		}
+	}
+	return open
+}
+
+const (
+	chunkBytes        = 256 << 10 // as in server/dispatch
+	sparePartialBytes = 64 << 10
+)
+
+// sample looks at what is too dear for every turn.
+func (w *World) sample() {
+	cfg := &w.knobs.core
+	for _, d := range w.distributors {
+		if !d.up {
+			continue
+		}
+		chunk := int64(max(chunkBytes, cfg.MaxFrame+protocol.HeaderSize))
+		// Frames that were admitted may overdraw by a chunk for each stage that
+		// they move to, and small buffers of cut frames are taken unasked.
+		over := int64(len(d.loops)) * (int64(len(w.analyzers)+1)*chunk + 32*sparePartialBytes)
+		if used := d.shared.BytesInUse(); used < 0 || used > cfg.ByteBudget+over {
+			w.fail("%s uses %d bytes of a budget of %d (and %d overdraft)", d.name, used, cfg.ByteBudget, over)
+		}
+		queued := uint64(0)
+		for _, l := range d.loops {
+			queued += l.count.Queued
+			l.sampleSessions()
+			l.samplePatience()
+		}
+		got := d.shared.Queued()
+		if uint64(got) != queued {
+			w.fail("%s: %d frames are said to wait, and %d do", d.name, got, queued)
+		}
+		// Frames that come back from links are never refused a place.
+		w.overfull = max(w.overfull, got-cfg.MaxQueueFrames)
+	}
+}
+
+// late is how long after its limit a link may be given up: a tick of a loop
+// that was idle, and the time that its thread was at work.
+const late = 1500 * time.Millisecond
+
+// samplePatience: a link with frames in flight is given up when it is silent,
+// or makes no progress, for longer than the limits. A distributor that was
+// stopped excuses its analyzers.
+func (l *loop) samplePatience() {
+	w, cfg := l.d.w, &l.d.w.knobs.core
+	if l.d.stopped || l.d.busy > w.now {
+		return
+	}
+	for i, link := range l.core.Links() {
+		c, ok := link.Conn.(*loopConn)
+		if !ok || c.written.n == 0 {
+			continue
+		}
+		if quiet := w.now - max(c.heardAt, l.d.ranAt); quiet > cfg.Silence+late {
+			w.fail("%s loop %d bears with analyzer %d, which is silent for %v with frames in flight", l.d.name, l.index, i, quiet)
+		}
+		if waited := w.now - max(c.progressAt, l.d.ranAt); waited > cfg.AckTimeout+late {
+			w.fail("%s loop %d bears with analyzer %d, which has made no progress for %v", l.d.name, l.index, i, waited)
+		}
+	}
+}
+
+func (l *loop) sampleSessions() {
+	cfg := &l.d.w.knobs.core
+	window := max(cfg.SessionWindowFrames, protocol.FirstCreditFrames)
+	sum := l.owned.session.Unsettled() + l.lent.session.Unsettled()
+	for _, c := range l.conns {
+		n := c.session.Unsettled()
+		sum += n
+		if n > window+1 {
+			l.d.w.fail("%s: a session has %d frames unsettled, with a window of %d", l.d.name, n, window)
+		}
+	}
+	if sum > l.core.Unsettled() {
+		l.d.w.fail("%s: sessions wait for %d frames, the core holds %d", l.d.name, sum, l.core.Unsettled())
+	}
+}
+
+// checkEmpty holds when all is over: nobody holds anything, and the memory is
+// given back.
+func (d *distributor) checkEmpty() {
+	w := d.w
+	var n dispatch.Counters
+	spare := int64(0)
+	for _, l := range d.loops {
+		l.core.Snapshot(&n)
+		if n.Queued+n.InFlight != 0 {
+			w.fail("%s loop %d holds %d frames that wait and %d in flight", d.name, l.index, n.Queued, n.InFlight)
+		}
+		// The queue keeps a chunk to append to.
+		spare += int64(max(chunkBytes, w.knobs.core.MaxFrame+protocol.HeaderSize))
+		for range l.conns {
+			spare += sparePartialBytes // half a frame, whose agent sleeps
+		}
+	}
+	if used := d.shared.BytesInUse(); used > spare {
+		w.fail("%s uses %d bytes although it holds nothing; %d can be explained", d.name, used, spare)
+	}
+	if d.letters.reserved != 0 {
+		w.fail("%s: %d bytes among the dead letters are reserved for nobody", d.name, d.letters.reserved)
+	}
+	if d.letters.bytes < 0 {
+		w.fail("%s: the dead letters take %d bytes", d.name, d.letters.bytes)
+	}
+}
