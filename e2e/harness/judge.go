@@ -1,0 +1,199 @@
+package harness
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sluice/protocol"
+)
+
+// Judgement compares what agents were told with what analyzers wrote down.
+type Judgement struct {
+	Issued, Acked int
+	Lost          int // acknowledged, in no receipts and no dead letter
+	Dup           int // deliveries of a packet beyond its first
+	Strangers     int // receipts of what no agent issued
+	Torn          int // lines that a kill cut
+	DeadLetters   int // packets in dead-letter files
+	Unlike        int // messages that differ from what was sent
+	Lines         int // messages compared
+	Some          []string
+}
+
+func (j *Judgement) note(format string, args ...any) {
+	if len(j.Some) < 8 {
+		j.Some = append(j.Some, fmt.Sprintf(format, args...))
+	}
+}
+
+// tally counts deliveries, by agent and packet.
+type tally [][]uint8
+
+func (o *Oracle) newTally() tally {
+	var t tally
+	for _, b := range o.all() {
+		b.mu.Lock()
+		t = append(t, make([]uint8, len(b.fates)))
+		b.mu.Unlock()
+	}
+	return t
+}
+
+func (t tally) add(agent, n int) (first, known bool) {
+	if agent >= len(t) || n >= len(t[agent]) {
+		return false, false
+	}
+	p := &t[agent][n]
+	if *p < 255 {
+		*p++
+	}
+	return *p == 1, true
+}
+
+// Judge reads receipts, output and dead letters. It is to be called when all is
+// quiet.
+func (o *Oracle) Judge(receipts, outputs, deadLetters []string) (Judgement, error) {
+	var j Judgement
+	got, written, kept := o.newTally(), o.newTally(), o.newTally()
+	for _, path := range receipts {
+		if err := eachLine(path, func(line []byte) { j.receipt(got, line) }); err != nil {
+			return j, err
+		}
+	}
+	for _, path := range outputs {
+		if err := eachLine(path, func(line []byte) { j.message(written, line) }); err != nil {
+			return j, err
+		}
+	}
+	for _, dir := range deadLetters {
+		if err := j.letters(kept, dir); err != nil {
+			return j, err
+		}
+	}
+	for a, b := range o.all() {
+		b.mu.Lock()
+		j.Issued += len(b.fates)
+		for n, f := range b.fates {
+			if f == acked {
+				j.Acked++
+				if got[a][n] == 0 && kept[a][n] == 0 {
+					j.Lost++
+					j.note("%s was acknowledged and is in no receipts", appendID(nil, a, n))
+				}
+			}
+			if len(outputs) > 0 && got[a][n] > 0 && written[a][n] == 0 {
+				j.Unlike++
+				j.note("%s has a receipt and no message", appendID(nil, a, n))
+			}
+		}
+		b.mu.Unlock()
+	}
+	return j, nil
+}
+
+func (j *Judgement) receipt(got tally, line []byte) {
+	agent, n, ok := parseID(line)
+	if !ok {
+		j.Torn++
+		return
+	}
+	switch first, known := got.add(agent, n); {
+	case !known:
+		j.Strangers++
+		j.note("%s is in the receipts, and was never issued", line)
+	case !first:
+		j.Dup++
+	}
+}
+
+// message compares a line of an analyzer's output with what its id says.
+func (j *Judgement) message(written tally, line []byte) {
+	var m struct {
+		PacketID  string         `json:"packet_id"`
+		AgentID   string         `json:"agent_id"`
+		Timestamp time.Time      `json:"timestamp"`
+		Level     protocol.Level `json:"level"`
+		Source    string         `json:"source"`
+		Message   string         `json:"message"`
+		Metadata  map[string]any `json:"metadata"`
+	}
+	if json.Unmarshal(line, &m) != nil {
+		j.Torn++
+		return
+	}
+	j.Lines++
+	agent, n, ok := parseID([]byte(m.PacketID))
+	if !ok {
+		j.Strangers++
+		return
+	}
+	written.add(agent, n)
+	want := contentOf(agent, n)
+	if m.AgentID != want.agent || m.Timestamp.Unix() != want.seconds || m.Level != want.level || m.Source != "e2e" ||
+		m.Message != want.text || len(m.Metadata) != 1 || m.Metadata["mark"] != want.mark {
+		j.Unlike++
+		j.note("not as it was sent: %s", line)
+	}
+}
+
+// letters counts the frames in a folder of dead letters.
+func (j *Judgement) letters(kept tally, dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*.frames"))
+	if err != nil {
+		return err
+	}
+	for _, path := range files {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for len(data) > 4 {
+			size := 4 + int(binary.BigEndian.Uint32(data))
+			if len(data) < size {
+				break
+			}
+			var s protocol.Scanned
+			if protocol.Scan(data[4:size], &s) == nil {
+				if agent, n, ok := parseID(s.PacketID); ok {
+					kept.add(agent, n)
+				}
+			}
+			j.DeadLetters++
+			data = data[size:]
+		}
+	}
+	return nil
+}
+
+// eachLine gives the lines of a file, which need not exist.
+func eachLine(path string, each func(line []byte)) error {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r := bufio.NewReaderSize(f, 1<<20)
+	for {
+		line, err := r.ReadSlice('\n')
+		if line = bytes.TrimSuffix(line, []byte{'\n'}); len(line) > 0 {
+			each(line)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+}
