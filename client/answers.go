@@ -1,22 +1,13 @@
 package client
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"sluice/protocol"
 )
 
-const (
-	// firstPause and longestPause bound the back-off after "busy" when the
-	// receiver did not say how long to wait; maxRetryAfter bounds what it says.
-	firstPause    = 10 * time.Millisecond
-	longestPause  = time.Second
-	maxRetryAfter = time.Minute
-
-	// manyOutcomes is when outcomes are told although more answers wait.
-	manyOutcomes = 4096
-)
+// manyOutcomes is when outcomes are told although more answers wait.
+const manyOutcomes = 4096
 
 // read parses answers until the connection fails. It tells outcomes when it
 // would otherwise wait for more bytes.
@@ -90,6 +81,7 @@ func (c *Client) ack(s *session, ctl *protocol.Control, outs []settled) ([]settl
 		return outs, &ProtocolError{"ACK of a frame that was never sent"}
 	}
 	s.window.Raise(ctl.Frames, ctl.Bytes)
+	inFlight, _ := s.window.Unsettled()
 	delivered := 0
 	for ; s.first <= ctl.N; s.first++ {
 		e := s.inFlight.pop()
@@ -104,8 +96,11 @@ func (c *Client) ack(s *session, ctl *protocol.Control, outs []settled) ([]settl
 	if delivered > 0 {
 		c.stats.Delivered += uint64(delivered)
 		c.failures = 0
-		if c.pausedUntil.IsZero() {
-			c.busyPauses = 0
+		if !c.paused() {
+			c.pause.backoff = 0
+		}
+		if c.window.bounded() {
+			c.window.acknowledged(ctl.N, delivered, inFlight, time.Now())
 		}
 		c.freed(delivered)
 	}
@@ -124,6 +119,8 @@ func (c *Client) nack(s *session, ctl *protocol.Control, outs []settled) ([]sett
 	}
 	code := protocol.NackCode(ctl.Code)
 	text := ""
+	refused := uint64(0) // number of the last frame to be sent again later
+	inFlight, _ := s.window.Unsettled()
 	for n := max(ctl.N, s.first); n < ctl.N+ctl.Count; n++ {
 		slot := s.inFlight.at(int(n - s.first))
 		if slot.chunk == nil {
@@ -136,7 +133,7 @@ func (c *Client) nack(s *session, ctl *protocol.Control, outs []settled) ([]sett
 		case protocol.NackBusy, protocol.NackUnavailable:
 			c.stats.Busy++
 			c.again.push(e)
-			c.pause(ctl.RetryAfter)
+			refused = n
 		case protocol.NackDraining:
 			c.again.push(e)
 			s.drain()
@@ -147,36 +144,14 @@ func (c *Client) nack(s *session, ctl *protocol.Control, outs []settled) ([]sett
 			outs = append(outs, c.refuse(e, code, text))
 		}
 	}
+	if refused > 0 {
+		now := time.Now()
+		c.window.refused(refused, sent, inFlight, now)
+		c.pauseFor(ctl.RetryAfter, now)
+	}
 	c.wake()
 	return outs, nil
 }
-
-// pause stops sending for as long as the receiver says, or for a jittered,
-// doubling time. Everything waits, not only what was refused: whatever went
-// out now would meet the same full queue. A burst of NACKs is one pause. With c.mu.
-func (c *Client) pause(retryAfter time.Duration) {
-	if !c.pausedUntil.IsZero() {
-		return
-	}
-	d := min(retryAfter, maxRetryAfter)
-	if d <= 0 {
-		d = jitter(min(longestPause, firstPause<<min(c.busyPauses, 16)))
-		c.busyPauses++
-	}
-	until := time.Now().Add(d)
-	c.pausedUntil = until
-	time.AfterFunc(d, func() {
-		c.mu.Lock()
-		if c.pausedUntil.Equal(until) {
-			c.pausedUntil = time.Time{}
-			c.wake()
-		}
-		c.mu.Unlock()
-	})
-}
-
-// jitter returns a random duration between d/2 and d.
-func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 
 // welcome takes what the receiver offers. With c.mu.
 func (c *Client) welcome(s *session, w *protocol.Welcome) error {

@@ -4,8 +4,9 @@
 // Its promise: every packet that a Send accepted ends in exactly one
 // [Outcome], whatever happens to connections in between. It sends within the
 // credit that the receiver gives, sends again what was answered "busy" or
-// "unavailable", reconnects with a jittered back-off, and then sends again what
-// had no answer. Packets keep their packet_id, so a receiver can drop what it
+// "unavailable" (after the time that the receiver asked for, and with a smaller
+// window of its own), reconnects with a jittered back-off, and then sends again
+// what had no answer. Packets keep their packet_id, so a receiver can drop what it
 // has seen: delivery is at least once.
 //
 // How a packet travels: Send appends its frame to a chunk under one mutex. One
@@ -21,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"sync"
@@ -47,6 +49,13 @@ const (
 // Config says where to send and how. Only Addrs is required.
 type Config struct {
 	Addrs []string // host:port, tried in order, resolved anew at each dial
+
+	// Shuffle tries Addrs in an order of this client's own, drawn once. For
+	// many clients with one list: they spread over it, and those of an address
+	// that is lost spread over all others and do not move to the next one
+	// together. Not the default, because an order may have a meaning: the near
+	// one first, or a place that the caller gave each of its clients.
+	Shuffle bool
 
 	Hello bool   // say HELLO: the receiver may then PING, and offers more credit
 	Agent string // our name in the HELLO
@@ -103,6 +112,7 @@ type Stats struct {
 	Resends   uint64 // frames that had been sent before
 	Connects  uint64 // connections made
 	Unsettled int    // packets without an outcome
+	Window    int    // frames in flight that the client allows itself after busy; 0: the credit alone counts
 	Connected bool
 	LastError error // why the last connection or dial ended; nil before the first
 }
@@ -136,9 +146,9 @@ type Client struct {
 	compressing bool // see Config.Compression
 	decided     bool // compressing is final
 	session     *session
-	busyPauses  int       // consecutive, for the back-off
-	pausedUntil time.Time // zero: not paused
-	failures    int       // consecutive connections without progress
+	window      window // our own, beside the credit
+	pause       pause
+	failures    int // consecutive connections without progress
 	stats       Stats
 }
 
@@ -152,6 +162,12 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Compression != protocol.None && !cfg.Hello {
 		return nil, errors.New("client: Compression needs Hello, because only a WELCOME allows it")
 	}
+	if cfg.Shuffle {
+		cfg.Addrs = slices.Clone(cfg.Addrs)
+		rand.Shuffle(len(cfg.Addrs), func(i, j int) {
+			cfg.Addrs[i], cfg.Addrs[j] = cfg.Addrs[j], cfg.Addrs[i]
+		})
+	}
 	setDefault(&cfg.MaxUnsettled, DefaultMaxUnsettled)
 	setDefault(&cfg.MaxBuffer, DefaultMaxBuffer)
 	setDefault(&cfg.DialTimeout, DefaultDialTimeout)
@@ -163,7 +179,7 @@ func New(cfg Config) (*Client, error) {
 }
 
 func newClient(cfg Config, limits timing) *Client {
-	c := &Client{cfg: cfg, limits: limits, log: cfg.Logger, done: make(chan struct{})}
+	c := &Client{cfg: cfg, limits: limits, log: cfg.Logger, done: make(chan struct{}), window: newWindow()}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -187,6 +203,9 @@ func (c *Client) Stats() Stats {
 	s := c.stats
 	s.Unsettled = c.held
 	s.Connected = c.session != nil
+	if c.window.bounded() {
+		s.Window = c.window.limit
+	}
 	return s
 }
 

@@ -457,3 +457,70 @@ func TestSmallBufferStillSends(t *testing.T) {
 		out.wait(uint64(n))
 	}
 }
+
+// TestBusyMakesAWindow: half of what was in flight is all that the client then
+// sends at a time, also on the next connection.
+func TestBusyMakesAWindow(t *testing.T) {
+	r := newReceiver(t)
+	c, _ := start(t, Config{Addrs: []string{r.addr()}}, nil)
+	p := r.accept()
+	send(t, c, 1, 100)
+	p.packets(100)
+	p.write(protocol.AppendNack(nil, 1, protocol.NackBusy, time.Millisecond, "", 100))
+	p.ack(100)
+	wantIDs(t, p.packets(50), 1)
+	p.nothingMore()
+	if s := c.Stats(); s.Window != 50 || s.Busy != 100 {
+		t.Errorf("%+v", s)
+	}
+	p.nc.Close()
+	q := r.accept()
+	q.packets(50)
+	q.nothingMore()
+	q.ack(50)
+	q.packets(50)
+	q.ack(100)
+	mustClose(t, c)
+}
+
+// TestShuffleSpreads: clients with one list begin at every address of it, and
+// each still tries them all.
+func TestShuffleSpreads(t *testing.T) {
+	addrs := []string{"a", "b", "c"}
+	first := map[string]int{}
+	for range 200 {
+		tried := make(chan string, len(addrs))
+		c, err := New(Config{Addrs: addrs, Shuffle: true, MinBackoff: 1, MaxBackoff: 1,
+			Dial: func(_ context.Context, addr string) (net.Conn, error) {
+				select {
+				case tried <- addr:
+				default:
+				}
+				return nil, errors.New("nobody there")
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go c.SendPacket(ctx, packet(1), 1) // without somebody who waits one dial would be all
+		all := map[string]bool{}
+		for i := range addrs {
+			addr := <-tried
+			all[addr] = true
+			if i == 0 {
+				first[addr]++
+			}
+		}
+		cancel()
+		c.Close(ctx)
+		if len(all) != len(addrs) {
+			t.Fatalf("tried only %v", all)
+		}
+	}
+	if len(first) != len(addrs) {
+		t.Errorf("all began at one of %v", first)
+	}
+	if addrs[0] != "a" || addrs[1] != "b" || addrs[2] != "c" {
+		t.Errorf("the caller's list was changed: %v", addrs)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"slices"
-	"time"
 
 	"sluice/protocol"
 )
@@ -161,15 +160,16 @@ func (b *batch) add(e *entry) {
 	b.size += int(e.size)
 }
 
-// take collects control frames, and what the credit allows of the frames to be
-// sent again and of the fresh ones, up to a write's worth. With c.mu.
+// take collects control frames, and what the credit and our own window allow of
+// the frames to be sent again and of the fresh ones, up to a write's worth. With
+// c.mu.
 func (c *Client) take(s *session, out *batch) {
 	if len(s.control) > 0 {
 		out.control = append(out.control[:0], s.control...)
 		s.control = s.control[:0]
 		out.bufs = append(out.bufs, out.control)
 	}
-	if !s.ready || s.draining || !c.pausedUntil.IsZero() {
+	if !s.ready || s.draining || c.paused() {
 		return
 	}
 	for _, q := range [2]*ring{&c.again, &c.fresh} {
@@ -179,6 +179,9 @@ func (c *Client) take(s *session, out *batch) {
 			if size-protocol.HeaderSize > s.maxFrame {
 				out.refused = append(out.refused, c.refuse(q.pop(), protocol.NackTooLarge, "larger than the receiver takes"))
 				continue
+			}
+			if inFlight, _ := s.window.Unsettled(); !c.window.allows(inFlight) {
+				return
 			}
 			if !s.window.CanSend(size) || out.size > 0 && out.size+size > chunkSize {
 				return
@@ -221,12 +224,15 @@ func accepts(w *protocol.Welcome, x protocol.Compression) bool {
 }
 
 // requeue moves what had no answer to the queue of what is sent again, in
-// order. What a NACK put there before was sent before, and goes first. With c.mu.
+// order. What a NACK put there before was sent before, and goes first. The next
+// connection is another receiver's, or a new beginning: nobody there has asked
+// for a pause. With c.mu.
 func (c *Client) requeue(s *session) {
 	for s.inFlight.n > 0 {
 		if e := s.inFlight.pop(); e.chunk != nil {
 			c.again.push(e)
 		}
 	}
-	c.pausedUntil = time.Time{}
+	c.unpause()
+	c.window.reconnected()
 }

@@ -2,6 +2,9 @@
 // as it is asked to, and reports what became of every single one.
 //
 //	options → bodies → connections → run → drain → summary → exit code
+//
+// Beside that it plays the parts that a server must survive: a storm of
+// reconnects, senders without manners, senders without haste (modes.go).
 package main
 
 import (
@@ -13,12 +16,13 @@ import (
 	"syscall"
 
 	"sluice/internal/cli"
+	"sluice/internal/machine"
 )
 
 // Exit codes; exitConfig is EX_CONFIG of sysexits.h.
 const (
 	exitOK     = 0
-	exitFailed = 1 // a packet was not delivered, or nothing could be sent
+	exitFailed = 1 // a packet was not delivered, an agent not served, or nobody reached
 	exitConfig = 78
 )
 
@@ -34,6 +38,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "loadgen: %v\nTry: loadgen --help\n", err)
+		return exitConfig
+	}
+	if err := opts.fitDescriptors(machine.Read().Descriptors); err != nil {
+		fmt.Fprintf(stderr, "loadgen: %v\n", err)
 		return exitConfig
 	}
 	log, err := cli.Logger(opts.LogFormat, opts.LogLevel, stderr)
@@ -57,18 +65,18 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "loadgen: %v\n", err)
 		return exitFailed
 	}
-	res, err := generate(ctx, opts, bodies, log, stderr)
+	res, err := perform(ctx, opts, bodies, log, stderr)
 	if err != nil {
 		fmt.Fprintf(stderr, "loadgen: %v\n", err)
 	}
 	res.print(stdout)
 	if opts.JSON != "" {
-		if err := res.writeJSON(opts.JSON, stdout); err != nil {
+		if err := writeJSON(res, opts.JSON, stdout); err != nil {
 			fmt.Fprintf(stderr, "loadgen: %v\n", err)
 			return exitFailed
 		}
 	}
-	if err != nil || !res.allDelivered() {
+	if err != nil || !res.good() {
 		return exitFailed
 	}
 	return exitOK

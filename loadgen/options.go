@@ -27,6 +27,9 @@ type options struct {
 	Size        size     `env:"LOADGEN_SIZE" placeholder:"BYTES" help:"Bytes of a packet's body before compression. Default: 200 with one message."`
 	Compress    string   `enum:"none,zstd,s2,gzip" default:"none" env:"LOADGEN_COMPRESS" help:"Compress each packet: none, zstd, s2 or gzip."`
 	From        []string `env:"LOADGEN_FROM" sep:"none" placeholder:"GLOB" help:"Send lines of these files as messages; may be repeated."`
+	Storm       int      `env:"LOADGEN_STORM" placeholder:"N" help:"Instead: N agents connect and send one packet each, are all cut, and are back within a second for one more. -d limits each round (30 s)."`
+	Rude        bool     `env:"LOADGEN_RUDE" help:"Instead: -c senders that ignore the credit and never read, for -d (10 s), at most -r packets/s. What the server closes connects again."`
+	Slowloris   bool     `env:"LOADGEN_SLOWLORIS" help:"Instead: -c connections that send a packet one byte every 2 s, until the server has closed all, or for -d (60 s)."`
 	JSON        string   `name:"json" env:"LOADGEN_JSON" placeholder:"FILE" help:"Write the result as JSON too; - is standard output. Schema: loadgen/README.md."`
 
 	Hello          bool    `default:"true" negatable:"" env:"LOADGEN_HELLO" help:"Begin connections with HELLO, as agents that stay do."`
@@ -51,10 +54,13 @@ func (options) Help() string {
     loadgen --from '/var/log/*.log'            every line of these files, once
     loadgen --messages 100 --compress zstd     larger packets, compressed
     loadgen -n 1000000 --json result.json      for scripts
+    loadgen --storm 5000                       5,000 agents come back within a second
+    loadgen --rude -c 10 -r 100000 -d 30s      10 senders without manners, beside a good one
+    loadgen --slowloris -c 200                 200 connections that never finish a frame
 
 Each packet has a packet_id of its own, also over several runs. Latency is measured from the hand-over to the answer, or, with -r, from the planned time of sending, so that a stalled server does not hide its own delay. TIME is seconds or has a unit: 5, 0.5, 500ms, 2m. Each flag may also be given by its environment variable.
 
-Exit codes: 0 every packet was delivered; 1 one was not, or nobody could be reached; 78 wrong flags.`
+Exit codes: 0 every packet was delivered (--storm: every agent was served in both rounds; --rude: something was written; --slowloris: every connection was opened); 1 not so, or nobody could be reached; 78 wrong flags, or more connections than this process may open.`
 }
 
 // parseOptions reads flags and environment. help is true if --help or --version
@@ -107,7 +113,7 @@ func (o *options) complete() error {
 	fault(o.StallTimeout <= 0, "--stall-timeout: want a time above 0")
 	fault(len(o.From) > 0 && o.Size > 0, "--size and --from: lines are as long as they are; give one of the two")
 	fault(o.Compress != "none" && o.Proto == "binary" && !o.Hello, "--compress needs HELLO: leave out --no-hello")
-	return errors.Join(faults...)
+	return errors.Join(append(faults, o.completeMode())...)
 }
 
 func (o *options) compression() protocol.Compression {

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -94,9 +92,9 @@ func newResult(o *options, p *plan, conns []conn, elapsed time.Duration) *result
 	return r
 }
 
-// allDelivered says whether every packet that was sent was delivered, and any
-// was sent at all. That not all were sent is an error of the run itself.
-func (r *result) allDelivered() bool { return r.Sent > 0 && r.Failed == 0 }
+// good says whether every packet that was sent was delivered, and any was sent
+// at all. That not all were sent is an error of the run itself.
+func (r *result) good() bool { return r.Sent > 0 && r.Failed == 0 }
 
 // print writes the summary for people.
 func (r *result) print(w io.Writer) {
@@ -140,17 +138,4 @@ func percent(share float64) string {
 		return "99.99 %"
 	}
 	return fmt.Sprintf("%.2f %%", share*100)
-}
-
-func (r *result) writeJSON(name string, stdout io.Writer) error {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	text = append(text, '\n')
-	if name == "-" {
-		_, err = stdout.Write(text)
-		return err
-	}
-	return os.WriteFile(name, text, 0o644)
 }
