@@ -19,6 +19,7 @@ import (
 // request, as its sender would: a JSON path, a header or a parameter. Immutable.
 type refusal struct {
 	status     int
+	reason     reason // why, where the status does not say it
 	field      string
 	text       string
 	retryAfter time.Duration // with 503
@@ -37,8 +38,8 @@ func unsupported(field, text string) *refusal {
 	return &refusal{status: fasthttp.StatusUnsupportedMediaType, field: field, text: text}
 }
 
-func busy(text string, after time.Duration) *refusal {
-	return &refusal{status: fasthttp.StatusServiceUnavailable, text: text, retryAfter: max(after, retryAfter)}
+func busy(why reason, text string, after time.Duration) *refusal {
+	return &refusal{status: fasthttp.StatusServiceUnavailable, reason: why, text: text, retryAfter: max(after, retryAfter)}
 }
 
 // refusalOf translates the answer of the core or of an analyzer.
@@ -49,15 +50,16 @@ func refusalOf(code protocol.NackCode, after time.Duration) *refusal {
 	case protocol.NackTooLarge:
 		return &refusal{status: fasthttp.StatusRequestEntityTooLarge, field: "body", text: "is too large for every analyzer"}
 	case protocol.NackUnavailable:
-		return busy("unavailable: no analyzer took the packet; send it again later", after)
+		return busy(forNoAnalyzer, "unavailable: no analyzer took the packet; send it again later", after)
 	case protocol.NackDraining:
-		return busy("draining: the distributor is stopping; send it again later", after)
+		return busy(forStopping, "draining: the distributor is stopping; send it again later", after)
 	default:
-		return busy(code.String()+": the packet was not taken; send it again later", after)
+		return busy(forQueueFull, code.String()+": the packet was not taken; send it again later", after)
 	}
 }
 
 func (s *Server) refuse(ctx *fasthttp.RequestCtx, r *refusal) {
+	s.counts.refused[r.of()].Add(1)
 	answer := errorAnswer{Error: r.text, Field: r.field}
 	if r.field != "" {
 		answer.Error = r.field + ": " + r.text

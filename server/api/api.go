@@ -60,6 +60,7 @@ type Config struct {
 	MaxBody     int    // bytes of an /ingest body, also after inflating
 	MaxFrame    int    // bytes of the packet that it becomes
 	Concurrency int    // connections; 0 means DefaultConcurrency
+	BodyMemory  int64  // bytes for bodies in the making; 0 means 32 of the largest
 	Logger      *slog.Logger
 }
 
@@ -71,6 +72,7 @@ type Server struct {
 	ln      *listener
 	http    *fasthttp.Server
 
+	counts   counters
 	slots    chan struct{} // one for each /ingest being served
 	memory   memory
 	desks    sync.Pool // of *desk
@@ -86,6 +88,9 @@ func New(cfg Config, backend Backend) (*Server, error) {
 	if cfg.Concurrency <= 0 {
 		cfg.Concurrency = DefaultConcurrency
 	}
+	if cfg.BodyMemory <= 0 {
+		cfg.BodyMemory = int64(cfg.MaxBody) * memoryBodies
+	}
 	ln, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return nil, err
@@ -98,14 +103,14 @@ func New(cfg Config, backend Backend) (*Server, error) {
 		stopping: make(chan struct{}),
 		served:   make(chan struct{}),
 	}
-	s.ln = newListener(ln, cfg.Concurrency, cfg.Logger)
-	s.memory.left.Store(int64(cfg.MaxBody) * memoryBodies)
+	s.ln = newListener(ln, cfg.Concurrency, cfg.Logger, func() { s.counts.refused[forNoConnection].Add(1) })
+	s.memory.left.Store(cfg.BodyMemory)
 	s.desks.New = func() any { return newDesk(cfg.MaxBody, cfg.MaxFrame) }
 	s.http = &fasthttp.Server{
 		Handler:                      s.serve,
 		ErrorHandler:                 s.refuseMalformed,
 		HeaderReceived:               func(*fasthttp.RequestHeader) fasthttp.RequestConfig { return bodyTimes },
-		Concurrency:                  cfg.Concurrency + lateConnections,
+		Concurrency:                  cfg.Concurrency + lateConnections(cfg.Concurrency),
 		ReadBufferSize:               maxHeaderBytes,
 		WriteBufferSize:              writeBufferBytes,
 		ReadTimeout:                  headerTimeout,

@@ -234,7 +234,7 @@ func postStatus(s *Server) int {
 
 func TestTooManyConnectionsAreTurnedAway(t *testing.T) {
 	s := start(t, newFake(), func(c *Config) { c.Concurrency = 1 })
-	for range 1 + lateConnections {
+	for range 1 + lateConnections(1) {
 		c, err := net.Dial("tcp", s.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -319,5 +319,43 @@ func TestErrorsAreJSON(t *testing.T) {
 	var e struct{ Error, Field string }
 	if err := json.Unmarshal([]byte(a.body), &e); err != nil || e.Field != "body" {
 		t.Errorf("%v in %s", err, a.body)
+	}
+}
+
+func TestRefusalsAreCounted(t *testing.T) {
+	f := newFake()
+	s := start(t, f, nil)
+	get := func(method, path, contentType, body string) {
+		t.Helper()
+		req, err := http.NewRequest(method, "http://"+s.Addr().String()+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", contentType)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	get("GET", "/nowhere", "", "")
+	get("GET", "/ingest", "", "")
+	get("POST", "/ingest", "text/html", "x")
+	get("POST", "/ingest", "application/json", "x")
+	get("POST", "/ingest", "application/json", "y")
+	valid := `{"packet_id":"p","agent_id":"a","messages":[]}`
+	for _, a := range []Admission{{Code: protocol.NackBusy}, {Code: protocol.NackDraining}, {Code: protocol.NackBusy, Reason: "no room"}} {
+		f.admit = a
+		get("POST", "/ingest", "application/json", valid)
+	}
+	h := s.counts.snapshot()
+	want := map[string]uint64{"not_found": 1, "wrong_method": 1, "wrong_type": 1, "malformed": 2, "busy": 1, "draining": 1, "dead_letters": 1}
+	for name, n := range h.Refused {
+		if n != want[name] {
+			t.Errorf("refused for %s: %d, want %d", name, n, want[name])
+		}
+	}
+	if h.Requests != 8 || len(h.Refused) != int(reasons)-1 {
+		t.Errorf("%d requests, %d reasons", h.Requests, len(h.Refused))
 	}
 }

@@ -56,7 +56,7 @@ func (d *desk) read(ctx *fasthttp.RequestCtx, bill *tab) ([]byte, *refusal) {
 		return nil, bad("body", "is empty")
 	}
 	if !bill.tryTake(cap(d.body)) {
-		return nil, busy(noMemory, 0)
+		return nil, busy(forNoMemory, noMemory, 0)
 	}
 	stream := ctx.RequestBodyStream()
 	body := d.body[:0]
@@ -64,7 +64,7 @@ func (d *desk) read(ctx *fasthttp.RequestCtx, bill *tab) ([]byte, *refusal) {
 		if len(body) == cap(body) {
 			size := min(max(4<<10, 2*cap(body)), declared)
 			if !bill.tryTake(size) {
-				return nil, busy(noMemory, 0)
+				return nil, busy(forNoMemory, noMemory, 0)
 			}
 			grown := make([]byte, len(body), size)
 			copy(grown, body)
@@ -102,7 +102,7 @@ func (d *desk) encode(body []byte, bill *tab) ([]byte, *refusal) {
 	// The parser copies the body and makes a value of each value; the packet
 	// is encoded up to max_frame and one value more.
 	if !bill.tryTake(len(body) + values*valueBytes + min(d.maxFrame, 9*len(body))) {
-		return nil, busy(noMemory, 0)
+		return nil, busy(forNoMemory, noMemory, 0)
 	}
 	return d.packet.encode(body, values)
 }

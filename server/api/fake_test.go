@@ -94,8 +94,8 @@ func start(t *testing.T, backend Backend, change func(*Config)) *Server {
 		if err := s.Shutdown(ctx); err != nil {
 			t.Error("shutdown:", err)
 		}
-		if left := s.memory.left.Load(); left != int64(cfg.MaxBody)*memoryBodies {
-			t.Errorf("%d bytes of the budget were not given back", int64(cfg.MaxBody)*memoryBodies-left)
+		if left := s.memory.left.Load(); left != s.cfg.BodyMemory {
+			t.Errorf("%d bytes of the budget were not given back", s.cfg.BodyMemory-left)
 		}
 	})
 	return s

@@ -18,6 +18,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 			s.refuse(ctx, &refusal{status: fasthttp.StatusInternalServerError, text: "internal error", hangUp: true})
 		}
 	}()
+	s.counts.requests.Add(1)
 	late := false
 	if c, ok := ctx.Conn().(*conn); ok {
 		c.linger.Store(false)
@@ -39,7 +40,9 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		}
 	case "/stats":
 		if allowed(ctx, s, fasthttp.MethodGet) {
-			reply(ctx, fasthttp.StatusOK, s.backend.Stats())
+			snapshot := s.backend.Stats()
+			snapshot.HTTP = s.counts.snapshot()
+			reply(ctx, fasthttp.StatusOK, snapshot)
 		}
 	case "/health":
 		if allowed(ctx, s, fasthttp.MethodGet) {

@@ -14,7 +14,7 @@ import (
 // whole of maxBody is paid for, because what comes out is known only then.
 func (d *desk) inflate(body []byte, coding string, bill *tab) ([]byte, *refusal) {
 	if !bill.tryTake(d.maxBody) {
-		return nil, busy(noMemory, 0)
+		return nil, busy(forNoMemory, noMemory, 0)
 	}
 	var err error
 	switch coding {

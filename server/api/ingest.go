@@ -16,14 +16,14 @@ import (
 // back before the wait for an analyzer begins.
 func (s *Server) ingest(ctx *fasthttp.RequestCtx, late bool) {
 	if late {
-		s.refuse(ctx, busy("busy: too many connections; send it again later", 0))
+		s.refuse(ctx, busy(forNoConnection, "busy: too many connections; send it again later", 0))
 		return
 	}
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
 	default:
-		s.refuse(ctx, busy("busy: too many requests at a time; send it again later", 0))
+		s.refuse(ctx, busy(forNoSlot, "busy: too many requests at a time; send it again later", 0))
 		return
 	}
 	form, refused := judgeHeader(ctx)
@@ -164,10 +164,13 @@ func (s *Server) submit(ctx *fasthttp.RequestCtx, f form, done func(Outcome)) (p
 	if refused = d.scan(body); refused != nil {
 		return "", refused
 	}
+	if !bill.tryTake(protocol.HeaderSize + len(body)) { // its copy with a header
+		return "", busy(forNoMemory, noMemory, 0)
+	}
 	packetID = string(d.scanned.PacketID) // before body is anybody else's
 	if a := s.backend.Submit(body, d.scanned.Messages, done); !a.Accepted {
 		if a.Reason != "" {
-			return "", busy(a.Reason, a.RetryAfter)
+			return "", busy(forNoDeadLetter, a.Reason, a.RetryAfter)
 		}
 		return "", refusalOf(a.Code, a.RetryAfter)
 	}

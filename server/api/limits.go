@@ -5,21 +5,23 @@ import "time"
 // The memory of the HTTP side is bounded by three of these: connections cost
 // about 32 KiB each (goroutine, header, write and stream buffers), 72 MiB with
 // the defaults; what /ingest reads, inflates, parses and encodes is charged to
-// one budget of memoryBodies × MaxBody, 128 MiB with the defaults; buffers
+// one budget, Config.BodyMemory, 128 MiB with the defaults; buffers
 // kept for reuse are at most keepBytes each, and the garbage collector takes
 // those.
 const (
 	// DefaultConcurrency is the number of connections that are served in full.
 	DefaultConcurrency = 2048
-	// lateConnections may come on top of them. They are not served /ingest,
+	// An eighth of them, and no fewer than leastLate, may come on top. Those are not served /ingest,
 	// and closed after one request, so that health checks get through when
 	// senders have taken all others. Beyond them a connection is told 503.
-	lateConnections = 256
+	latePart  = 8
+	leastLate = 8
 	// ingestPart is how many in a hundred connections may be in /ingest at a
 	// time, waiting ones included; the rest is for those who watch.
 	ingestPart = 75
 
-	// memoryBodies × MaxBody is the budget for bodies in the making.
+	// memoryBodies × MaxBody is the budget for bodies in the making, unless
+	// Config says another.
 	memoryBodies = 32
 	// valueBytes is what the JSON parser needs for one value, at most: 80 bytes
 	// and a key, in an array that doubles.
@@ -49,8 +51,6 @@ const (
 	// send RST, and the answer would be lost.
 	lingerTimeout = time.Second
 	lingerBytes   = 8 << 20
-	// lingering bounds the refused connections that linger at a time.
-	lingering = 256
 
 	retryAfter = time.Second // told with 503 when nothing better is known
 )

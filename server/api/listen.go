@@ -12,8 +12,8 @@ import (
 
 // listener counts connections, because fasthttp at its own limit closes new
 // ones with a text that says nothing of when to come again, health checks
-// among them. Up to its limit connections are served in full; lateConnections
-// more are marked; all others are told 503 with Retry-After.
+// among them. Up to its limit connections are served in full; an eighth more
+// are marked; all others are told 503 with Retry-After.
 //
 // Safe for concurrent use.
 type listener struct {
@@ -22,15 +22,20 @@ type listener struct {
 	log    *slog.Logger
 	closed atomic.Bool
 	done   chan struct{} // closed by Close
-	spare  chan struct{} // one for each refused connection that lingers
+
+	turnedAway func()        // is told of each connection that is
+	spare      chan struct{} // one for each refused connection that lingers
 
 	mu   sync.Mutex
 	open map[*conn]struct{}
 }
 
-func newListener(ln net.Listener, limit int, log *slog.Logger) *listener {
-	return &listener{Listener: ln, limit: limit, log: log,
-		done: make(chan struct{}), spare: make(chan struct{}, lingering), open: make(map[*conn]struct{})}
+// lateConnections are those that come on top of the limit.
+func lateConnections(limit int) int { return max(leastLate, limit/latePart) }
+
+func newListener(ln net.Listener, limit int, log *slog.Logger, turnedAway func()) *listener {
+	return &listener{Listener: ln, limit: limit, log: log, turnedAway: turnedAway,
+		done: make(chan struct{}), spare: make(chan struct{}, lateConnections(limit)), open: make(map[*conn]struct{})}
 }
 
 // Accept never fails before Close: being out of descriptors passes, and must
@@ -64,11 +69,12 @@ func (l *listener) admit(raw net.Conn) *conn {
 	c := &conn{Conn: raw, home: l}
 	l.mu.Lock()
 	n := len(l.open)
-	if n < l.limit+lateConnections {
+	if n < l.limit+lateConnections(l.limit) {
 		l.open[c] = struct{}{}
 	}
 	l.mu.Unlock()
-	if n >= l.limit+lateConnections {
+	if n >= l.limit+lateConnections(l.limit) {
+		l.turnedAway()
 		l.turnAway(raw)
 		return nil
 	}
@@ -76,7 +82,7 @@ func (l *listener) admit(raw net.Conn) *conn {
 	return c
 }
 
-const turnedAway = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n" +
+const turnedAwayText = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n" +
 	"Connection: close\r\nContent-Length: 52\r\n\r\n" + `{"error":"too many connections; come again later"}` + "\r\n"
 
 // turnAway never keeps Accept waiting: a fresh connection takes so few bytes
@@ -88,7 +94,7 @@ func (l *listener) turnAway(raw net.Conn) {
 			defer func() { <-l.spare }()
 			defer raw.Close()
 			if raw.SetDeadline(time.Now().Add(lingerTimeout)) == nil {
-				if _, err := io.WriteString(raw, turnedAway); err == nil {
+				if _, err := io.WriteString(raw, turnedAwayText); err == nil {
 					discard(raw)
 				}
 			}

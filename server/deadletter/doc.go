@@ -52,6 +52,10 @@ const (
 	chunkBytes = 256 << 10
 	batchBytes = 4 << 20
 
+	// pendingBytes may wait in memory for the disk before no more is promised.
+	// What was promised before is on top of it.
+	pendingBytes = 8 << 20
+
 	// readBytes is read ahead from a file that is delivered.
 	readBytes = 256 << 10
 

@@ -45,9 +45,9 @@ func (p *place) full() bool {
 
 // TryReserve takes a place for one frame of size bytes, header included. It is
 // given back with Release, or used up with Put. False: there is no room, or the
-// folder cannot be written. It costs a few atomic operations.
+// folder cannot be written, or not as fast as dead letters come. It costs a few atomic operations.
 func (s *Store) TryReserve(size int) bool {
-	return s.writable.Load() && s.take(int64(size))
+	return s.writable.Load() && s.unsafe.Load() < pendingBytes && s.take(int64(size))
 }
 
 // Release gives the place of a frame of size bytes back: it was delivered.

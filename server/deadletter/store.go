@@ -52,6 +52,7 @@ type Store struct {
 	place
 	writable atomic.Bool
 	replayed atomic.Uint64
+	unsafe   atomic.Int64 // bytes that were put and are not yet fsynced
 
 	wake     chan struct{} // the writer has something to do; one slot
 	changed  chan struct{} // Replay has something new to look at; one slot
@@ -216,6 +217,7 @@ func (s *Store) put(frame []byte, final bool, kept func()) {
 			s.pendingAt = time.Now()
 		}
 		s.pending[slot(final)].add(frame, kept)
+		s.unsafe.Add(int64(len(frame)))
 	}
 	s.mu.Unlock()
 	if closed {

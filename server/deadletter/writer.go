@@ -161,6 +161,7 @@ func (w *writer) commit(i int, f *file, chunks []*chunk, size int64) {
 	f.end, f.size = size, size
 	s.fileBytes += grown
 	s.reserved.Add(-grown)
+	s.unsafe.Add(-grown)
 	for _, c := range chunks {
 		f.left += c.packets
 		s.pending[i].packets -= c.packets

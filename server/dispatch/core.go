@@ -35,6 +35,7 @@ type Shared struct {
 	Table    atomic.Pointer[route.Table] // effective weights; one index per analyzer
 	Sequence route.Sequence              // of first dispatches
 	queued   atomic.Int64                // frames in the queues of all cores
+	rate     atomic.Int64                // frames a second that all cores deliver
 	budget   budget
 }
 
@@ -112,6 +113,15 @@ type Core struct {
 	doomed        []*Link
 	events        []LinkEvent
 
+	deadlines deadlines
+	short     bool // places were short at the beginning of the turn
+	active    int  // sessions with unsettled frames
+	held      int  // unsettled frames of all sessions
+
+	rate     int64 // this core's part of the shared rate
+	ratedFor time.Duration
+	ratedAt  uint64
+
 	draining bool
 	count    Counters
 }
@@ -137,6 +147,7 @@ func (c *Core) Links() []*Link { return c.links }
 func (c *Core) BeginTurn(now time.Duration) {
 	c.now = now
 	c.table = c.shared.Table.Load()
+	c.short = c.shortage()
 }
 
 // ms is the turn's time as entries hold it; it wraps after 49 days, which

@@ -76,6 +76,7 @@ func (c *Core) Finish() {
 	for _, s := range c.sessions {
 		if s != nil && s.observer == nil && !s.gone && !s.closing {
 			s.closing = true
+			c.forgetDeadline(s)
 			c.flushNack(s)
 			s.answers = c.appendAck(s.answers, s)
 			c.dropPartial(s)

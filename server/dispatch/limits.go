@@ -31,7 +31,12 @@ type Config struct {
 	HealthCheck time.Duration // PING interval without traffic; at most ProbeEvery while the analyzer is out of the table
 	Handshake   time.Duration // longest wait for an analyzer's WELCOME
 	SpillAfter  time.Duration // age of the oldest unacknowledged frame that makes a link stale
-	BusyRetry   time.Duration // retry_after that a busy answer carries
+
+	PartialFrame time.Duration // longest time for one frame to arrive
+	WriteStall   time.Duration // longest time for a sender to leave its answers unread
+	Idle         time.Duration // a sender that said HELLO and is silent with nothing in flight for so long is PINGed; 0: never
+	IdleAnswer   time.Duration // longest wait for its answer
+	IdlePlain    time.Duration // a sender that said no HELLO and is silent for so long is hung up on; 0: never
 
 	Strict bool  // a frame waits for the analyzer that was picked for it
 	Route  Route // what the pick depends on
@@ -57,6 +62,12 @@ const (
 	writeBytes = 256 << 10
 	// answerBytes bounds the NACKs that wait for a sender which does not read.
 	answerBytes = 64 << 10
+	// answerPiece is the most answers that a session's socket is given at once:
+	// what the event loop must hold if the sender does not read.
+	answerPiece = 16 << 10
+	// freeAnswerBytes of waiting answers are not charged to the budget: they are
+	// part of what a connection costs.
+	freeAnswerBytes = 4 << 10
 	// spareChunks is how many free chunks a core keeps: 8 MiB.
 	spareChunks = 32
 	// sparePartials is how many empty partial-frame buffers a core keeps.
@@ -91,7 +102,10 @@ func Defaults() Config {
 		HealthCheck:         5 * time.Second,
 		Handshake:           5 * time.Second,
 		SpillAfter:          200 * time.Millisecond,
-		BusyRetry:           100 * time.Millisecond,
+		PartialFrame:        10 * time.Second,
+		WriteStall:          30 * time.Second,
+		Idle:                time.Minute,
+		IdleAnswer:          10 * time.Second,
 		Name:                "sluice",
 	}
 }

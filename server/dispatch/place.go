@@ -17,6 +17,8 @@ func (c *Core) Submit(s *Session, frame []byte, messages int) (number uint64, co
 	switch {
 	case c.draining:
 		code = protocol.NackDraining
+	case c.short && c.overPart(s):
+		code = protocol.NackBusy
 	case c.cfg.Route != RouteWeighted && c.inspect.Scan(frame[protocol.HeaderSize:], &c.scanned) != nil:
 		code = protocol.NackInvalid
 	default:
@@ -58,7 +60,7 @@ func (c *Core) admit(l *Link, s *Session, frame []byte, e entry) bool {
 		return false
 	}
 	l.live++
-	s.unsettled++
+	c.admitted(s)
 	c.count.Analyzers[l.index].Dispatched++
 	if !l.dirty {
 		l.dirty = true
@@ -138,6 +140,6 @@ func (c *Core) tryQueue(q *ring, s *Session, frame []byte, e entry) bool {
 	}
 	e.at = c.ms()
 	q.pushBack(e)
-	s.unsettled++
+	c.admitted(s)
 	return true
 }

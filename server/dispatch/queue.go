@@ -156,7 +156,7 @@ func (c *Core) handTo(l *Link, e *entry) {
 func (c *Core) delivered(l *Link, e *entry) {
 	s := c.sessions[e.session]
 	c.settle(s, e.number, int(e.size))
-	s.unsettled--
+	c.answered(s)
 	c.chunks.release(e.chunk)
 	if s.observer != nil {
 		s.observer.Delivered(e.number, l.index, int(e.size))
@@ -171,7 +171,7 @@ func (c *Core) delivered(l *Link, e *entry) {
 // becomes a dead letter.
 func (c *Core) refused(e *entry, code protocol.NackCode, retry time.Duration, text string) {
 	s := c.sessions[e.session]
-	s.unsettled--
+	c.answered(s)
 	switch {
 	case s.gone:
 		c.count.Abandoned++

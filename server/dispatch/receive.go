@@ -1,6 +1,8 @@
 package dispatch
 
 import (
+	"time"
+
 	"sluice/protocol"
 )
 
@@ -10,9 +12,13 @@ func (c *Core) Receive(s *Session, data []byte) {
 	if s.closing || s.gone {
 		return
 	}
+	s.heardAt = c.now
 	if s.discard > 0 || len(s.partial) > 0 {
 		if data = c.resume(s, data); s.closing {
 			return
+		}
+		if s.discard == 0 && len(s.partial) == 0 {
+			s.partialAt = 0
 		}
 	}
 	c.expect(countFrames(data))
@@ -35,6 +41,10 @@ func (c *Core) Receive(s *Session, data []byte) {
 	}
 	if len(data) > 0 {
 		c.keepPartial(s, data)
+	}
+	if s.partialAt == 0 && (s.discard > 0 || len(s.partial) > 0) {
+		s.partialAt = c.now
+		c.lookBy(s, c.now+c.cfg.PartialFrame)
 	}
 	if c.stuck(s) {
 		c.touch(s) // it may wait for credit that was too little to tell before
@@ -201,6 +211,10 @@ func (c *Core) frame(s *Session, frame []byte) {
 		c.nackNow(s, s.number, len(frame), protocol.NackDraining, "")
 		return
 	}
+	if c.short && c.overPart(s) {
+		c.nackNow(s, s.number, len(frame), protocol.NackBusy, "holds more than its part of a full queue")
+		return
+	}
 	if err := c.inspect.Scan(body, &c.scanned); err != nil {
 		c.nackNow(s, s.number, len(frame), protocol.NackInvalid, err.Error())
 		return
@@ -213,9 +227,11 @@ func (c *Core) frame(s *Session, frame []byte) {
 
 // pastCredit answers a frame that the sender had no credit for: busy within
 // one more window, the end of the connection beyond. False: it may pass,
-// because a sender with nothing unsettled may always send one frame.
+// because a sender with nothing unsettled may always send one frame. What counts
+// is what it was told: frames that settle at once, being invalid, would else
+// let one turn bring forth any number of answers.
 func (c *Core) pastCredit(s *Session, size int) bool {
-	if s.unsettled == 0 && s.seq.UpTo() == s.number-1 {
+	if s.unsettled == 0 && s.told == s.number-1 {
 		return false
 	}
 	if s.number > s.creditFrames+uint64(c.cfg.SessionWindowFrames) ||
@@ -231,9 +247,9 @@ func (c *Core) pastCredit(s *Session, size int) bool {
 // nackNow answers a frame that was not admitted.
 func (c *Core) nackNow(s *Session, number uint64, size int, code protocol.NackCode, text string) {
 	c.count.reject(code)
-	retry := c.cfg.BusyRetry
-	if code != protocol.NackBusy {
-		retry = 0
+	retry := time.Duration(0)
+	if code == protocol.NackBusy {
+		retry = c.shared.RetryAfter()
 	}
 	c.sayNack(s, number, code, retry, text)
 	c.settle(s, number, size)
@@ -254,6 +270,9 @@ func (c *Core) controlFrame(s *Session, body []byte) {
 			c.hangUp(s, protocol.GoawayProtocol, "no common version")
 		default:
 			s.hello = true
+			if c.cfg.Idle > 0 {
+				c.lookBy(s, c.now+c.cfg.Idle)
+			}
 			s.answers = protocol.AppendWelcome(s.answers, c.welcome(s))
 			c.touch(s)
 		}

@@ -92,6 +92,8 @@ func scriptWorld(t *testing.T, words []string) *world {
 			cfg.LinkWindowFrames = n
 		case key == "session":
 			cfg.SessionWindowFrames = n
+		case key == "idleplain":
+			cfg.IdlePlain = time.Duration(n) * time.Second
 		case key == "maxframe":
 			cfg.MaxFrame = n
 		case key == "retries":
@@ -145,6 +147,25 @@ func command(t *testing.T, w *world, out *strings.Builder, words []string) {
 		w.submit(num(1, 1), num(2, 10))
 	case "bury":
 		w.turn(func(c *Core) { c.Bury() })
+	case "part": // agent bytes: so many bytes of a frame, once
+		a := w.agent(words[1])
+		frame := packet(words[1], a.sent+1, 100)
+		w.turn(func(c *Core) { c.Receive(a.session, frame[:num(2, 1)]) })
+	case "rest": // agent bytes: and the rest of it
+		a := w.agent(words[1])
+		a.sent++
+		frame := packet(words[1], a.sent, 100)
+		w.turn(func(c *Core) { c.Receive(a.session, frame[num(2, 1):]) })
+	case "hello":
+		a := w.agent(words[1])
+		w.turn(func(c *Core) {
+			c.Receive(a.session, protocol.AppendHello(nil, protocol.Hello{Version: protocol.Version, Agent: words[1]}))
+		})
+	case "answer": // agent: to a PING
+		a := w.agent(words[1])
+		w.turn(func(c *Core) { c.Receive(a.session, protocol.AppendPong(nil, []byte{1})) })
+	case "deaf": // agent: its socket takes nothing
+		w.agent(words[1]).deaf = true
 	case "hold": // sink: keep it out of the table
 		w.held[num(1, 0)] = true
 		w.publish()

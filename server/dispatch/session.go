@@ -40,6 +40,13 @@ type Session struct {
 	creditFrames, creditBytes uint64 // told to the sender, or the first credit
 	told                      uint64 // n of the last ACK
 
+	heardAt   time.Duration // last byte received
+	partialAt time.Duration // since when a frame is incomplete; 0: none is
+	unreadAt  time.Duration // since when answers are not read; 0: they are
+	askedAt   time.Duration // of the last PING
+	lookAt    time.Duration // when a deadline may be over
+	place     int           // in the core's heap of them
+
 	partial []byte // the received part of a frame that was cut; nil without one
 	charged int64  // bytes of the budget that partial holds
 	discard int    // body bytes still to come of a frame that was refused by its header
@@ -53,6 +60,7 @@ type Session struct {
 	pong     [64]byte // x of the last PING
 	pongSize int
 	answers  []byte // NACKs and last words that wait for the socket, in order
+	owed     int64  // bytes of the budget that answers hold, here and in the loop
 	nack     pendingNack
 }
 
@@ -68,6 +76,9 @@ type pendingNack struct {
 // written: the write side shut, input discarded until the peer's FIN.
 func (s *Session) Closing() bool { return s.closing }
 
+// Spoken says that the last words of a closing session have all been handed out.
+func (s *Session) Spoken() bool { return s.closing && len(s.answers) == 0 }
+
 // Unsettled returns how many admitted frames have no answer yet.
 func (s *Session) Unsettled() int { return s.unsettled }
 
@@ -78,6 +89,10 @@ func (s *Session) Hello() bool { return s.hello }
 func (c *Core) Open(conn any) *Session {
 	s := &Session{Conn: conn, creditFrames: protocol.FirstCreditFrames, creditBytes: protocol.FirstCreditBytes}
 	c.register(s)
+	s.heardAt = c.now
+	if c.cfg.IdlePlain > 0 {
+		c.lookBy(s, c.now+c.cfg.IdlePlain)
+	}
 	c.count.Sessions++
 	if c.draining {
 		c.sayGoaway(s)
@@ -95,6 +110,7 @@ func (c *Core) OpenObserved(o Observer, owned bool) *Session {
 }
 
 func (c *Core) register(s *Session) {
+	s.place = noPlace
 	if n := len(c.freeSlots); n > 0 {
 		s.slot = c.freeSlots[n-1]
 		c.freeSlots = c.freeSlots[:n-1]
@@ -114,8 +130,10 @@ func (c *Core) SessionLost(s *Session) {
 	s.gone = true
 	s.Conn = nil
 	c.count.Sessions--
+	c.forgetDeadline(s)
 	c.dropPartial(s)
 	s.answers, s.nack = nil, pendingNack{}
+	c.owe(s, 0)
 	c.retire(s)
 }
 
@@ -149,19 +167,29 @@ func (c *Core) touch(s *Session) {
 
 // NextAnswers returns what is to be written to the session now: NACKs before
 // the ACK that passes them, a PONG, then one ACK if the settled number moved
-// or the sender needs the credit. The loop calls it only when the socket took
-// everything before. Borrowed until the next call on the core.
+// or the sender needs the credit. Of many answers it is a piece, and the
+// session stays marked. The loop calls it only when the socket took everything
+// before. Borrowed until the next call on the core.
 func (c *Core) NextAnswers(s *Session) []byte {
 	s.dirty = false
 	if s.gone {
 		return nil
 	}
+	s.unreadAt = 0
 	c.flushNack(s)
+	if len(s.answers) > answerPiece {
+		out := append(c.scratch[:0], s.answers[:answerPiece]...)
+		s.answers = s.answers[:copy(s.answers, s.answers[answerPiece:])]
+		c.scratch = out
+		c.touch(s)
+		return out
+	}
 	out := append(c.scratch[:0], s.answers...)
 	s.answers = s.answers[:0]
-	if cap(s.answers) > 4096 {
+	if cap(s.answers) > freeAnswerBytes {
 		s.answers = nil
 	}
+	c.owe(s, 0)
 	if s.pongSize > 0 {
 		out = protocol.AppendPong(out, s.pong[:s.pongSize])
 		s.pongSize = 0
@@ -223,13 +251,35 @@ func (c *Core) flushNack(s *Session) {
 	}
 	s.answers = protocol.AppendNack(s.answers, p.n, p.code, p.retry, p.text, p.count)
 	p.count = 0
+	if size := int64(cap(s.answers)); size > freeAnswerBytes && size > s.owed && !c.owe(s, size) {
+		c.hangUp(s, protocol.GoawayOverload, "no memory for more answers")
+	}
+}
+
+// owe charges the answers of a session with so many bytes in all. False means
+// that the budget is used up and nothing changed.
+func (c *Core) owe(s *Session, bytes int64) bool {
+	if more := bytes - s.owed; more > 0 && !c.chunks.budget.tryTake(more) {
+		return false
+	} else if more < 0 {
+		c.chunks.budget.give(-more)
+	}
+	s.owed = bytes
+	return true
 }
 
 // Unread tells that the session's socket has not taken the last answers yet.
 // A sender that leaves too many more of them unread is hung up on.
 func (c *Core) Unread(s *Session) {
-	if len(s.answers) > answerBytes {
+	if s.unreadAt == 0 {
+		s.unreadAt = c.now
+		c.lookBy(s, c.now+c.cfg.WriteStall)
+	}
+	switch { // the loop holds a piece that was not read, too
+	case len(s.answers) > answerBytes:
 		c.hangUp(s, protocol.GoawayOverload, "answers are not read")
+	case s.owed < answerPiece && !c.owe(s, answerPiece):
+		c.hangUp(s, protocol.GoawayOverload, "answers are not read, and there is no memory for them")
 	}
 }
 
@@ -239,6 +289,7 @@ func (c *Core) hangUp(s *Session, code protocol.GoawayCode, text string) {
 		return
 	}
 	s.closing = true
+	c.forgetDeadline(s)
 	c.flushNack(s)
 	s.answers = c.appendAck(s.answers, s)
 	s.answers = protocol.AppendGoaway(s.answers, code, text)

@@ -158,3 +158,38 @@ func TestPingEcho(t *testing.T) {
 		t.Errorf("65 bytes: heard %v", a.lines)
 	}
 }
+
+// TestInvalidFramesAreNoFloodOfAnswers is a sender of frames that settle at
+// once, with answers that do not merge, in one read after the other, that
+// never reads: it is hung up on, and what it costs is charged and given back.
+func TestInvalidFramesAreNoFloodOfAnswers(t *testing.T) {
+	w := newWorld(t, Defaults(), 1)
+	w.up(0)
+	a := w.agent("a")
+	a.deaf = true
+	var data []byte
+	for range 20_000 { // as much as one read takes
+		data = append(data, protocol.AppendFrame(nil, []byte{0xc3})...)
+		data = append(data, protocol.AppendFrame(nil, []byte{0x81, 0xc3, 0xc3})...)
+	}
+	most := int64(0)
+	for range 10 {
+		if a.closed {
+			break
+		}
+		a.sent += 40_000
+		w.core.BeginTurn(w.now)
+		w.core.Receive(a.session, data)
+		most = max(most, w.shared.BytesInUse())
+		w.flush()
+	}
+	if !a.closed {
+		t.Error("it was never hung up on")
+	}
+	if most == 0 || most > 1<<20 {
+		t.Errorf("its answers took up to %d bytes of the budget", most)
+	}
+	if used := w.shared.BytesInUse(); used != 0 {
+		t.Errorf("%d bytes are still charged", used)
+	}
+}

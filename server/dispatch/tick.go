@@ -12,6 +12,7 @@ import (
 func (c *Core) Tick() {
 	gap := c.now - c.tickedAt
 	c.tickedAt = c.now
+	c.measureRate(gap)
 	if gap > longestGap {
 		c.excuse(gap)
 	} else {
@@ -19,6 +20,7 @@ func (c *Core) Tick() {
 			c.checkLink(l)
 		}
 		c.markStale()
+		c.lookAtSessions()
 	}
 	c.wakeDelayed()
 	if c.now >= c.nextAge {
@@ -57,8 +59,17 @@ const ProbeEvery = time.Second
 // the analyzers may still lie unread in our sockets.
 const longestGap = 500 * time.Millisecond
 
-// excuse gives every link the time back that this loop was not there.
+// excuse gives every link and session the time back that this loop was not
+// there.
 func (c *Core) excuse(gap time.Duration) {
+	for _, s := range c.deadlines { // the order stays: all move alike, and a look comes early at worst
+		s.heardAt = min(s.heardAt+gap, c.now)
+		for _, at := range []*time.Duration{&s.partialAt, &s.unreadAt, &s.askedAt} {
+			if *at != 0 {
+				*at = min(*at+gap, c.now)
+			}
+		}
+	}
 	for _, l := range c.links {
 		l.heardAt = min(l.heardAt+gap, c.now)
 		l.progressAt = min(l.progressAt+gap, c.now)

@@ -31,6 +31,7 @@ type conn struct {
 	blocked   bool // in the loop's list of connections with a full socket
 	lingering bool // in the list of those that said their last words
 	shut      bool // write side is shut
+	discarded int  // bytes read while lingering
 	deadline  time.Duration
 	reason    string
 	joined    atomic.Bool // OnOpen was called; the only field that others may read
@@ -43,6 +44,10 @@ type conn struct {
 // the peer to read them. Closing it with unread input would send RST, which
 // destroys them.
 const lingerFor = time.Second
+
+// lingerBytes bounds what is read of it meanwhile: what a sender that heeds its
+// credit can have on the way, and no more, for reading costs the others.
+const lingerBytes = 8 << 20
 
 // OnOpen is called by gnet when a connection has joined the loop.
 func (l *Loop) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
@@ -72,6 +77,9 @@ func (l *Loop) OnTraffic(gc gnet.Conn) gnet.Action {
 	c := gc.Context().(*conn)
 	data, _ := gc.Next(-1)
 	if c.lingering || c.kind == homeConn {
+		if c.discarded += len(data); c.discarded > lingerBytes {
+			l.close(c, "went on sending after its last words")
+		}
 		return gnet.None // read to be discarded
 	}
 	l.beginTurn()
@@ -129,7 +137,7 @@ func (l *Loop) linger(c *conn) {
 }
 
 func (l *Loop) shutWrite(c *conn) {
-	if !c.shut && c.gc != nil && c.gc.OutboundBuffered() == 0 {
+	if !c.shut && c.gc != nil && c.gc.OutboundBuffered() == 0 && (c.session == nil || c.session.Spoken()) {
 		c.shut = true
 		_ = unix.Shutdown(c.gc.Fd(), unix.SHUT_WR)
 	}

@@ -128,7 +128,7 @@ func (l *Loop) writeSession(s *dispatch.Session) {
 	if out := l.core.NextAnswers(s); len(out) > 0 {
 		l.write(c, out)
 	}
-	if s.Closing() {
+	if s.Spoken() {
 		l.linger(c)
 	}
 }

@@ -175,3 +175,25 @@ func TestStopWhileIdle(t *testing.T) {
 		t.Errorf("%d sessions on a stopped loop", n)
 	}
 }
+
+// One that goes on sending after it was hung up on is cut off after a bounded
+// number of bytes, and not read for as long as it can write.
+func TestWhoGoesOnAfterTheLastWordsIsCutOff(t *testing.T) {
+	w := newWorld(t, 1, nil)
+	a := w.addAgent()
+	if _, err := a.Write([]byte{0, 0, 0, 0}); err != nil { // a length that cannot be
+		t.Fatal(err)
+	}
+	junk, written := make([]byte, 256<<10), 0
+	for written < 1<<30 {
+		n, err := a.Write(junk)
+		written += n
+		if err != nil {
+			break
+		}
+	}
+	// What the kernels hold on both sides comes on top.
+	if written > lingerBytes+64<<20 {
+		t.Errorf("it could write %d bytes", written)
+	}
+}

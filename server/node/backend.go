@@ -19,6 +19,9 @@ const snapshotWait = 100 * time.Millisecond
 // frames holds buffers for the frames of HTTP submissions.
 var frames = sync.Pool{New: func() any { return new([]byte) }}
 
+// keepFrameBytes is the largest of them that is kept.
+const keepFrameBytes = 64 << 10
+
 // Submit gives a scanned body to a loop; see api.Backend.
 func (n *Node) Submit(body []byte, messages int, done func(api.Outcome)) api.Admission {
 	if n.draining.Load() {
@@ -43,10 +46,12 @@ func (n *Node) Submit(body []byte, messages int, done func(api.Outcome)) api.Adm
 	}
 	l := n.loops[n.next.Add(1)%uint64(len(n.loops))]
 	code := l.Submit(*buf, messages, hear)
-	frames.Put(buf)
+	if cap(*buf) <= keepFrameBytes {
+		frames.Put(buf)
+	}
 	if code != 0 {
 		n.letters.Release(size)
-		return api.Admission{Code: code, RetryAfter: time.Second}
+		return api.Admission{Code: code, RetryAfter: n.shared.RetryAfter()}
 	}
 	return api.Admission{Accepted: true}
 }
@@ -79,7 +84,17 @@ func (n *Node) targets() []stats.Target {
 // Stats is what GET /stats shows.
 func (n *Node) Stats() stats.Snapshot {
 	sum := n.counters()
-	return stats.NewSnapshot(time.Since(n.epoch), &sum, n.targets(), n.deadLetters())
+	s := stats.NewSnapshot(time.Since(n.epoch), &sum, n.targets(), n.deadLetters())
+	s.Connections = n.connections()
+	return s
+}
+
+func (n *Node) connections() stats.Connections {
+	c := n.agents.Counters()
+	return stats.Connections{Open: c.Open, Accepted: c.Accepted,
+		Refused: map[string]uint64{"limit": c.RefusedLimit, "per_ip": c.RefusedPerIP, "not_taken": c.NotTaken},
+		AcceptErrors: map[string]uint64{"descriptors": c.AcceptErrors.Descriptors, "memory": c.AcceptErrors.Memory,
+			"aborted": c.AcceptErrors.Aborted, "other": c.AcceptErrors.Other}}
 }
 
 // Health is what GET /health shows.

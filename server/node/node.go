@@ -70,7 +70,8 @@ func Start(cfg config.Config, log *slog.Logger) (*Node, error) {
 		return fail(fmt.Errorf("listen for agents on %s: %w", cfg.Listen, err))
 	}
 	undo = append(undo, n.agents.Close)
-	if n.http, err = api.New(api.Config{Listen: cfg.HTTPListen, MaxBody: cfg.MaxBody, MaxFrame: cfg.MaxFrame, Logger: log}, n); err != nil {
+	if n.http, err = api.New(api.Config{Listen: cfg.HTTPListen, MaxBody: cfg.MaxBody, MaxFrame: cfg.MaxFrame,
+		Concurrency: cfg.HTTPConnections, BodyMemory: cfg.HTTPBodyBytes, Logger: log}, n); err != nil {
 		return fail(fmt.Errorf("listen for HTTP on %s: %w", cfg.HTTPListen, err))
 	}
 	undo = append(undo, func() error { return n.http.Shutdown(context.Background()) })

@@ -243,6 +243,7 @@ func (c *agentConn) appendNext(out []byte) ([]byte, bool) {
 	if u.moved {
 		o.excuse(u.id)
 	}
+	o.sent(u.id)
 	c.sent(u.id, size)
 	return o.appendFrame(out, u.id), true
 }

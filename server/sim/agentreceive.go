@@ -37,6 +37,11 @@ func (c *agentConn) answer(m *protocol.Control) bool {
 		}
 		c.welcomed, c.ready = true, true
 		c.credit(m.Welcome.Frames, m.Welcome.Bytes, 0)
+	case protocol.OpPing:
+		if !a.hello && a.polite {
+			a.w.fail("%s, which said no HELLO, is asked whether it is alive", a.name)
+		}
+		c.e.write(protocol.AppendPong(nil, m.Echo))
 	case protocol.OpPong:
 	case protocol.OpGoaway:
 		if protocol.GoawayCode(m.Code) == protocol.GoawayDrain {
@@ -45,7 +50,8 @@ func (c *agentConn) answer(m *protocol.Control) bool {
 			}
 			return true
 		}
-		if a.polite && protocol.GoawayCode(m.Code) != protocol.GoawayOverload {
+		// A polite one that was stopped, or whose path was, is late with a frame.
+		if code := protocol.GoawayCode(m.Code); a.polite && code != protocol.GoawayOverload && code != protocol.GoawayIdle {
 			a.w.fail("%s, which is polite, is told to go away: %v %s", a.name, protocol.GoawayCode(m.Code), m.Text)
 		}
 		a.w.tracef("%s: GOAWAY %v %s", a.name, protocol.GoawayCode(m.Code), m.Text)

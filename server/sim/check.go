@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"strings"
 	"time"
 
 	"sluice/protocol"
@@ -102,6 +103,22 @@ func (l *loop) samplePatience() {
 		if waited := w.now - max(c.progressAt, l.d.ranAt); waited > cfg.AckTimeout+late {
 			w.fail("%s loop %d bears with analyzer %d, which has made no progress for %v", l.d.name, l.index, i, waited)
 		}
+	}
+}
+
+// longestGap is as in server/dispatch: a loop that stood still for longer
+// excuses its analyzers.
+const longestGap = 500 * time.Millisecond
+
+// wasSilent is told why a link was lost. Silence must have been the analyzer's,
+// and not that of a distributor which was stopped.
+func (c *loopConn) wasSilent(reason string) {
+	w, cfg := c.l.d.w, &c.l.d.w.knobs.core
+	if !strings.HasPrefix(reason, "silent for") || cfg.Silence <= longestGap {
+		return
+	}
+	if quiet := w.now - max(c.heardAt, c.l.d.excused); quiet < cfg.Silence-longestGap {
+		w.fail("%s gives analyzer %d up as %s, after %v in which it could have been heard", c.l.d.name, c.link.Index(), reason, quiet)
 	}
 }
 

@@ -43,6 +43,7 @@ func (d *desk) post(id packetID, done func(delivery)) protocol.NackCode {
 	o := &l.d.w.oracle
 	l.beginTurn()
 	frame := o.appendFrame(nil, id)
+	o.sent(id)
 	n, code := d.submit(frame)
 	ruin(frame)
 	if n != d.first+uint64(d.pending.n) {

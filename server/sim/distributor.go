@@ -107,6 +107,7 @@ func (d *distributor) linkEvent(l *loop, e dispatch.LinkEvent) {
 	case dispatch.LinkIsDraining:
 		d.health.LinkDraining(l.index, a, e.Reason)
 	case dispatch.LinkIsLost:
+		l.fallen[a].wasSilent(e.Reason)
 		d.health.LinkLost(l.index, a, e.Reason)
 		d.line(l.index, a).lost()
 	}

@@ -127,7 +127,10 @@ func (k *knobs) drawCore(r *rand.Rand) {
 	c.HealthCheck = oneOf(r, 500*time.Millisecond, 5*time.Second)
 	c.Handshake = oneOf(r, time.Second, 5*time.Second)
 	c.SpillAfter = oneOf(r, 50*time.Millisecond, 200*time.Millisecond, 800*time.Millisecond)
-	c.BusyRetry = oneOf(r, 20*time.Millisecond, 100*time.Millisecond)
+	c.PartialFrame = oneOf(r, time.Second, 10*time.Second)
+	c.WriteStall = oneOf(r, 2*time.Second, 30*time.Second)
+	c.Idle = oneOf(r, 0, 2*time.Second, time.Minute)
+	c.IdleAnswer = oneOf(r, time.Second, 10*time.Second)
 	c.Strict = r.IntN(6) == 0
 	c.Route = oneOf(r, dispatch.RouteWeighted, dispatch.RouteWeighted, dispatch.RouteWeighted, dispatch.RouteWeighted,
 		dispatch.RouteAgent, dispatch.RoutePacket)

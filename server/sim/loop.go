@@ -25,6 +25,7 @@ type loop struct {
 	blocked       []*loopConn
 	lingering     []*loopConn
 	conns         []*loopConn // open ones of agents
+	fallen        []*loopConn // by analyzer, the last connection that was lost
 	flushing      bool
 
 	quietTicks int
@@ -70,6 +71,7 @@ const (
 
 func newLoop(d *distributor, index int) *loop {
 	l := &loop{d: d, index: index, core: dispatch.New(d.w.knobs.core, d.shared, len(d.w.analyzers))}
+	l.fallen = make([]*loopConn, len(d.w.analyzers))
 	l.owned.open(l, true)
 	l.lent.open(l, false)
 	l.setPace(tickEvery)
@@ -250,6 +252,7 @@ func (l *loop) forget(c *loopConn) {
 		l.conns = l.conns[:len(l.conns)-1]
 	case c.link != nil && c.link.Conn == c:
 		c.excuse()
+		l.fallen[c.link.Index()] = c
 		l.core.LinkLost(c.link, c.reason)
 	}
 }
@@ -383,7 +386,9 @@ func (c *loopConn) note(out []byte) {
 	}
 	for len(out) > 0 {
 		size := protocol.HeaderSize + int(protocol.FrameLength(out))
-		c.written.push(o.identify(out[:size], c.l.d.name+"'s link"))
+		id := o.identify(out[:size], c.l.d.name)
+		o.written(id, c.l.d.name)
+		c.written.push(id)
 		out = out[size:]
 	}
 }
@@ -418,7 +423,11 @@ func (c *loopConn) heed(m *protocol.Control) bool {
 			return false
 		}
 		for n := max(m.N, c.first); n < m.N+m.Count; n++ {
-			*c.written.at(int(n - c.first)) = noPacket
+			slot := c.written.at(int(n - c.first))
+			if final := protocol.NackCode(m.Code) == protocol.NackInvalid; final && *slot != noPacket {
+				c.l.d.w.oracle.mark(*slot, markHeard)
+			}
+			*slot = noPacket
 		}
 		c.deaf = protocol.NackCode(m.Code) == protocol.NackUnauthorized
 	case protocol.OpHello:

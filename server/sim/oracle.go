@@ -32,6 +32,7 @@ const (
 	markLied    uint8 = 1 << iota // an analyzer acknowledged it and had not handled it
 	markFinal                     // an analyzer refused it for ever
 	markExcused                   // held in the memory of a distributor that crashed
+	markHeard                     // a distributor has heard that an analyzer refuses it for ever
 )
 
 // packet is what the oracle knows of one packet.
@@ -39,6 +40,8 @@ type packet struct {
 	source int32  // index in oracle.sources
 	copies uint16 // receipts
 	allow  uint16 // receipts that the history so far can explain
+	sends  uint16 // admissions asked for
+	writes uint16 // to links
 	class  uint8
 	fate   fate
 	marks  uint8
@@ -152,6 +155,21 @@ func (o *oracle) identify(frame []byte, where string) packetID {
 func (o *oracle) excuse(id packetID) {
 	if id != noPacket {
 		o.packets[id].allow++
+	}
+}
+
+// sent records that a packet is given to a distributor.
+func (o *oracle) sent(id packetID) { o.packets[id].sends++ }
+
+// written records that a packet is written to a link.
+func (o *oracle) written(id packetID, where string) {
+	p := &o.packets[id]
+	p.writes++
+	if most := int(p.sends) * (o.w.knobs.core.MaxRetries + 1); int(p.writes) > most {
+		o.w.fail("%s: packet %d was handed over %d times, and %d is the limit", where, id, p.writes, most)
+	}
+	if p.marks&markHeard != 0 && p.allow == 1 && p.sends == 1 {
+		o.w.fail("%s: packet %d was refused for ever, and is handed over again", where, id)
 	}
 }
 

@@ -22,6 +22,8 @@ type process struct {
 	life    int           // how often it was started; what an earlier life scheduled is void
 	busy    time.Duration // until then its thread is at work
 	ranAt   time.Duration // since then it was not stopped, and hardly busy
+	excused time.Duration // until then it was stopped for long
+	haltAt  time.Duration // when it was stopped
 	ends    []*end        // its open connections
 	held    []func()      // what fell due while it was stopped
 	accept  func(*end)    // nil: nobody listens
@@ -63,12 +65,12 @@ func (p *process) spend(d time.Duration) {
 func (p *process) live() {
 	p.up, p.stopped = true, false
 	p.life++
-	p.busy, p.ranAt = p.w.now, p.w.now
+	p.busy, p.ranAt, p.excused = p.w.now, p.w.now, p.w.now
 }
 
 func (p *process) pause() {
-	if p.up {
-		p.stopped = true
+	if p.up && !p.stopped {
+		p.stopped, p.haltAt = true, p.w.now
 	}
 }
 
@@ -80,6 +82,9 @@ func (p *process) resume() {
 	}
 	p.stopped = false
 	p.ranAt = p.w.now
+	if p.w.now-p.haltAt > longestGap+tickEvery {
+		p.excused = p.w.now
+	}
 	held := p.held
 	p.held = nil
 	if p.w.chance(0.5) {

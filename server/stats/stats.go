@@ -28,7 +28,25 @@ type Snapshot struct {
 	LateAnswers         uint64            `json:"late_answers"`        // of analyzers, to packets answered before
 	FalseAcks           uint64            `json:"false_acks"`          // of analyzers, for what was never sent to them
 	DeadLetters         DeadLetters       `json:"dead_letters"`
+	Connections         Connections       `json:"connections"`
+	HTTP                HTTP              `json:"http"`
 	Analyzers           []Analyzer        `json:"analyzers"`
+}
+
+// Connections are those of agents, since the start, by what became of them.
+// Immutable.
+type Connections struct {
+	Open         int               `json:"open"`
+	Accepted     uint64            `json:"accepted"`
+	Refused      map[string]uint64 `json:"refused"`       // in all, per address, not taken by a loop
+	AcceptErrors map[string]uint64 `json:"accept_errors"` // by what was lacking
+}
+
+// HTTP is what the HTTP side has seen. Refused are requests by why they were
+// refused. Immutable.
+type HTTP struct {
+	Requests uint64            `json:"requests"`
+	Refused  map[string]uint64 `json:"refused"`
 }
 
 // DeadLetters is what lies in the dead-letter folder. While it is not writable

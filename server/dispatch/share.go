@@ -1,0 +1,72 @@
+package dispatch
+
+import "time"
+
+// Fairness under shortage, and what a refused sender is told.
+//
+// While there is room, whoever comes is served. When the queue or the byte
+// budget is three quarters full, a session that holds more than its part of
+// what the loop holds (all unsettled frames over the sessions that have any) is
+// answered busy, before its frame is even scanned; the last quarter is for
+// those that hold less. So an agent that sends ten times as much as the others
+// finds its own frames refused, and not theirs. The part is of unsettled
+// frames and not of a rate: what a sender holds is what it takes from others.
+
+// shortage says, at the beginning of a turn, whether places are short.
+func (c *Core) shortage() bool {
+	sh := c.shared
+	return sh.queued.Load()*4 >= int64(c.cfg.MaxQueueFrames)*3 || sh.budget.used.Load() >= sh.budget.limit/4*3
+}
+
+// overPart says that a session holds more than its part.
+func (c *Core) overPart(s *Session) bool {
+	return uint64(s.unsettled)*uint64(c.active) > uint64(c.held)
+}
+
+// admitted and answered keep the sums that a part is computed from.
+func (c *Core) admitted(s *Session) {
+	if s.unsettled == 0 {
+		c.active++
+	}
+	s.unsettled++
+	c.held++
+}
+
+func (c *Core) answered(s *Session) {
+	s.unsettled--
+	c.held--
+	if s.unsettled == 0 {
+		c.active--
+	}
+}
+
+// Bounds of what a refused sender is told to wait. The upper one is what it is
+// told while nothing at all is delivered: one frame a second from each sender
+// costs nobody anything, and recovery is noticed soon.
+const (
+	minBusyRetry = 20 * time.Millisecond
+	maxBusyRetry = time.Second
+)
+
+// measureRate renews this core's part of the rate at which all deliver.
+func (c *Core) measureRate(past time.Duration) {
+	if c.ratedFor += past; c.ratedFor < 200*time.Millisecond {
+		return
+	}
+	n := c.count.Delivered - c.ratedAt
+	now := float64(n) / c.ratedFor.Seconds()
+	rate := int64((float64(c.rate) + now) / 2) // half of it is of the last 200 ms, three quarters of the last 400
+	c.shared.rate.Add(rate - c.rate)
+	c.rate, c.ratedFor, c.ratedAt = rate, 0, c.count.Delivered
+}
+
+// RetryAfter is when a sender that was refused should try again: when half of
+// what waits will have been delivered at the rate of now.
+func (sh *Shared) RetryAfter() time.Duration {
+	rate := sh.rate.Load()
+	if rate <= 0 {
+		return maxBusyRetry
+	}
+	wait := time.Duration(float64(sh.queued.Load()) / 2 / float64(rate) * float64(time.Second))
+	return max(minBusyRetry, min(wait, maxBusyRetry))
+}
