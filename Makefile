@@ -8,7 +8,7 @@ CHAOS_MINUTES ?= 30
 PROGRAMS := server analyzer loadgen demo
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test race sim chaos fuzz bench lint verify readme clean $(PROGRAMS:%=bin/%)
+.PHONY: help build demo run test race sim faults chaos fuzz bench lint verify readme clean $(PROGRAMS:%=bin/%)
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,11 @@ race: ## run all tests with the race detector
 sim: ## run SEEDS (200) seeds of the simulator
 	$(GO) test ./server/sim -run TestSeeds -count 1 -timeout 0 -args -seeds $(SEEDS)
 
-chaos: build ## kill, freeze and cut real processes for CHAOS_MINUTES (30), and print the verdict
-	$(GO) run ./e2e/chaos --minutes $(CHAOS_MINUTES)
+faults: ## kill, freeze and cut real processes, each fault three times
+	$(GO) test -count 1 ./e2e/faults
+
+chaos: ## the same for CHAOS_MINUTES (30); the verdict goes to docs/RELIABILITY.md
+	$(GO) run ./e2e/chaos --minutes $(CHAOS_MINUTES) --markdown docs/RELIABILITY.md
 
 fuzz: ## run every fuzz target for FUZZTIME (5s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
@@ -53,7 +56,7 @@ lint: ## gofmt, vet, staticcheck
 readme: build ## run the commands of the README
 	./.ci/readme
 
-verify: lint race fuzz readme ## all that must be green before a change lands
+verify: lint race sim faults fuzz readme ## all that must be green before a change lands
 
 clean: ## remove what was built
 	rm -rf bin
