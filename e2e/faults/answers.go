@@ -2,6 +2,7 @@ package faults
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -73,7 +74,14 @@ func everybodyDown(r *harness.Run, l harness.Load, queue int) {
 		for _, a := range s.Analyzers {
 			a.Kill()
 		}
-		r.Await("the queue is full", func() bool { return int(r.Stats(0).Queued) >= queue })
+		// The last quarter is for those that hold less than their part: the
+		// load alone may never fill it.
+		r.Await("the queue is full", func() bool {
+			if int(r.Stats(0).Queued) >= queue*3/4 {
+				newcomer(r, d, book)
+			}
+			return int(r.Stats(0).Queued) >= queue
+		})
 		r.Fired()
 		for range 50 {
 			busy.add(refusedBusy(r, d, book))
@@ -99,6 +107,23 @@ func everybodyDown(r *harness.Run, l harness.Load, queue int) {
 	}
 	if busy > longest(5*time.Second) {
 		r.Fail("busy came after %v", busy)
+	}
+}
+
+// newcomer sends some packets and leaves. They are delivered all the same, or
+// were refused.
+func newcomer(r *harness.Run, d *harness.Distributor, book *harness.Book) {
+	w, err := harness.Dial(d.Addr, harness.Patience)
+	r.Must(err)
+	defer w.Close(false)
+	for range 20 {
+		n := book.Issue()
+		r.Must(w.Send(book.Agent, n))
+		book.Forget(n)
+	}
+	r.Must(w.Conn.(*net.TCPConn).CloseWrite())
+	for err == nil { // until the distributor has read it all, and closed
+		_, _, _, err = w.Next()
 	}
 }
 
