@@ -1,49 +1,86 @@
 package rawlog
 
-import (
-	"strings"
+import "sluice/protocol"
 
-	"sluice/protocol"
-)
+// longestLevel bounds what asLevel looks at.
+const longestLevel = len("information")
 
 // asLevel normalises the names that programs give to levels, in any case.
 func asLevel(word string) (protocol.Level, bool) {
-	if len(word) > len("emergency") {
+	if len(word) < 3 || len(word) > longestLevel {
 		return "", false
 	}
-	switch strings.ToLower(word) {
-	case "trace", "debug", "debug1", "debug2", "debug3", "verbose", "fine", "finer", "finest":
+	var lower [longestLevel]byte
+	for i := range len(word) {
+		c := word[i]
+		if c-'A' < 26 {
+			c |= 0x20
+		}
+		lower[i] = c
+	}
+	switch string(lower[:len(word)]) {
+	case "trace", "debug", "debug1", "debug2", "debug3", "debug4", "debug5", "verbose", "fine", "finer", "finest", "dbg", "trc":
 		return protocol.LevelDebug, true
-	case "info", "information", "notice", "config", "log", "audit":
+	case "info", "inf", "information", "informational", "notice", "note", "config", "log":
 		return protocol.LevelInfo, true
-	case "warn", "warning":
+	case "warn", "warning", "wrn":
 		return protocol.LevelWarning, true
 	case "error", "err", "severe", "failure":
 		return protocol.LevelError, true
-	case "crit", "critical", "fatal", "alert", "emerg", "emergency", "panic":
+	case "crit", "critical", "fatal", "ftl", "alert", "emerg", "emergency", "panic", "dpanic":
 		return protocol.LevelCritical, true
 	}
 	return "", false
 }
 
-// guessLevel reads the level out of the words of a message that does not tell
-// it. The gravest word in its first part counts.
-func guessLevel(message string) protocol.Level {
-	text := strings.ToLower(message[:min(len(message), 200)])
-	for _, g := range []struct {
-		level protocol.Level
-		words []string
-	}{
-		{protocol.LevelCritical, []string{"level=fatal", "panic:", "fatal", "out of memory"}},
-		{protocol.LevelError, []string{"level=error", "error", "exception", "segfault"}},
-		{protocol.LevelWarning, []string{"level=warn", "warning", "fail", "denied", "refused", "invalid", "timed out", "break-in"}},
-		{protocol.LevelDebug, []string{"level=debug"}},
-	} {
-		for _, w := range g.words {
-			if strings.Contains(text, w) {
-				return g.level
-			}
-		}
+// levelOfLetter reads the levels of glog and logcat.
+func levelOfLetter(c byte) (protocol.Level, bool) {
+	switch c {
+	case 'D', 'V', 'T':
+		return protocol.LevelDebug, true
+	case 'I', 'N':
+		return protocol.LevelInfo, true
+	case 'W':
+		return protocol.LevelWarning, true
+	case 'E':
+		return protocol.LevelError, true
+	case 'F', 'C', 'A':
+		return protocol.LevelCritical, true
 	}
-	return protocol.LevelInfo
+	return "", false
+}
+
+// severity is one of syslog's eight, 0 (emergency) to 7 (debug).
+func severity(n int) protocol.Level {
+	switch n {
+	case 0, 1, 2:
+		return protocol.LevelCritical
+	case 3:
+		return protocol.LevelError
+	case 4:
+		return protocol.LevelWarning
+	case 5, 6:
+		return protocol.LevelInfo
+	}
+	return protocol.LevelDebug
+}
+
+// levelOfNumber reads the numbers that JSON logs use: syslog's severities up to
+// 7, and those of pino and bunyan, 10 (trace) to 60 (fatal).
+func levelOfNumber(n int) (protocol.Level, bool) {
+	switch {
+	case n < 0 || n > 60:
+		return "", false
+	case n <= 7:
+		return severity(n), true
+	case n < 30:
+		return protocol.LevelDebug, n >= 10
+	case n < 40:
+		return protocol.LevelInfo, true
+	case n < 50:
+		return protocol.LevelWarning, true
+	case n < 60:
+		return protocol.LevelError, true
+	}
+	return protocol.LevelCritical, true
 }
