@@ -1,0 +1,170 @@
+// Agent ships log files, standard input and sockets to a distributor, and loses
+// no line of a file.
+//
+//	flags → node (tail → checkpoint → ship → client) → finished or signal → drain → exit code
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"sluice/agent/node"
+	"sluice/internal/cli"
+)
+
+const (
+	exitFailed    = 1  // something was not delivered, or could not be opened
+	exitBadConfig = 78 // EX_CONFIG of sysexits.h
+
+	// grace is how long a stop waits for the last answers. With a state folder
+	// nothing is lost if they do not come.
+	grace = 20 * time.Second
+
+	// ownMemory is what the program needs besides what is on its way, in bytes.
+	ownMemory = 32 << 20
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is main with its surroundings as arguments.
+func run(args []string, stdin io.ReadCloser, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "parse" {
+		return parseFiles(args[1:], stdout, stderr)
+	}
+	f, done, err := parse(args, stdout)
+	if done {
+		return 0
+	}
+	cfg, faults := f.config(stderr)
+	if err = errors.Join(err, faults); err != nil {
+		fmt.Fprintf(stderr, "agent: the configuration cannot be used:\n%v\n", err)
+		return exitBadConfig
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		// The collector works harder before it lets garbage grow beyond this.
+		debug.SetMemoryLimit(int64(cfg.Memory) + ownMemory)
+	}
+	if cfg.State == "" && !cfg.Once {
+		cfg.Log.Warn("without --state a restart ships all files from their beginning")
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	n, err := node.Start(cfg, stdin)
+	if err != nil {
+		fmt.Fprintf(stderr, "agent: %v\n", err)
+		return exitFailed
+	}
+	sd := newNotifier()
+	sd.tell("READY=1\nSTATUS=shipping")
+	end := wait(n, f, cfg, signals, stderr)
+	sd.tell("STOPPING=1")
+	return finish(n, cfg, end, signals, stderr)
+}
+
+// finish drains, and says whether everything was delivered.
+func finish(n *node.Node, cfg node.Config, end ending, signals <-chan os.Signal, stderr io.Writer) int {
+	limit := grace
+	if end == stalled {
+		limit = time.Millisecond
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- n.Stop(ctx) }()
+	var err error
+	for waiting := true; waiting; {
+		select {
+		case err = <-stopped:
+			waiting = false
+		case again := <-signals:
+			if again != syscall.SIGHUP {
+				cfg.Log.Warn("stopping at once", "signal", again.String())
+				return exitFailed
+			}
+		}
+	}
+	return verdict(n, cfg, end, err, stderr)
+}
+
+// verdict is the exit code. A follower that was told to stop has kept its
+// promise if what it leaves behind is in its state; --once and streams have not.
+func verdict(n *node.Node, cfg node.Config, end ending, err error, stderr io.Writer) int {
+	s := n.Stats()
+	once := cfg.Once || end == complete
+	missing := s.RefusedPackets+s.UnansweredPackets > 0 || s.Streams.Lost > 0
+	switch {
+	case once && (end != complete || missing || s.Problems > 0 || err != nil):
+		fmt.Fprintf(stderr, "agent: not everything was delivered: %d records were, %d packets refused, %d unanswered, %d files with problems",
+			s.DeliveredRecords, s.RefusedPackets, s.UnansweredPackets, s.Problems)
+		if s.LastError != "" {
+			fmt.Fprintf(stderr, "; last error: %s", s.LastError)
+		}
+		fmt.Fprintln(stderr)
+		return exitFailed
+	case s.Streams.Lost > 0 || err != nil && !errors.Is(err, context.DeadlineExceeded):
+		cfg.Log.Error("stopped before all was settled", "error", err, "lost_stream_bytes", s.Streams.Lost)
+		return exitFailed
+	case err != nil && cfg.State == "":
+		cfg.Log.Error("stopped before all was delivered, and there is no --state", "error", err)
+		return exitFailed
+	case err != nil:
+		cfg.Log.Warn("stopped before all was delivered; it is sent again after the next start", "error", err)
+	}
+	return 0
+}
+
+// ending is why the waiting was over.
+type ending int
+
+const (
+	signalled ending = iota
+	complete
+	stalled
+)
+
+// wait watches the agent until it has nothing left to do, or is told to stop.
+func wait(n *node.Node, f flags, cfg node.Config, signals <-chan os.Signal, stderr io.Writer) ending {
+	bar := newBar(f.Progress, cfg.Once, stderr)
+	defer bar.finish()
+	look := time.NewTicker(watchEvery)
+	defer look.Stop()
+	if !cfg.Once {
+		look.Stop()
+	}
+	finished := n.Finished()
+	var last uint64
+	moved := time.Now()
+	for {
+		select {
+		case <-finished:
+			return complete
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				n.Rescan()
+				continue
+			}
+			logStop(cfg.Log, sig)
+			return signalled
+		case now := <-look.C:
+			s := n.Progress()
+			bar.show(s)
+			if s.Records != last {
+				last, moved = s.Records, now
+			} else if cfg.StallOut > 0 && now.Sub(moved) >= cfg.StallOut && !cfg.Stdin {
+				return stalled
+			}
+		}
+	}
+}
+
+func logStop(log *slog.Logger, sig os.Signal) {
+	log.Info("stopping", "signal", sig.String(), "version", cli.Version())
+}

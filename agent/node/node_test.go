@@ -1,0 +1,431 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	analyzer "sluice/analyzer/node"
+	"sluice/internal/await"
+	"sluice/protocol"
+)
+
+// world is an analyzer with an output, a folder of logs, and agents one after
+// another.
+type world struct {
+	t      *testing.T
+	dir    string
+	output string
+	sink   *analyzer.Node
+	cfg    Config
+	node   *Node
+}
+
+func newWorld(t *testing.T, change func(*Config)) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), output: filepath.Join(t.TempDir(), "out")}
+	w.sink = w.analyzer(0)
+	w.cfg = Default()
+	w.cfg.Addrs, w.cfg.Agent, w.cfg.Host, w.cfg.Location = []string{w.sink.Addr()}, "a", "h", time.UTC
+	w.cfg.Files, w.cfg.State = []string{w.path("*.log")}, filepath.Join(t.TempDir(), "state")
+	w.cfg.Linger = time.Millisecond
+	if change != nil {
+		change(&w.cfg)
+	}
+	t.Cleanup(func() { w.stop(); w.sink.Kill() })
+	return w
+}
+
+func (w *world) analyzer(maxFrame int) *analyzer.Node {
+	w.t.Helper()
+	a, err := analyzer.Start(analyzer.Config{Name: "sink", Listen: "127.0.0.1:0", HTTP: "127.0.0.1:0", Output: w.output, MaxFrame: maxFrame})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
+
+func (w *world) start() {
+	w.t.Helper()
+	var err error
+	if w.node, err = Start(w.cfg, nil); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) stop() {
+	if w.node == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), await.Patience)
+	defer cancel()
+	if err := w.node.Stop(ctx); err != nil {
+		w.t.Errorf("stop: %v", err)
+	}
+	w.node = nil
+}
+
+func (w *world) write(name, text string) {
+	w.t.Helper()
+	f, err := os.OpenFile(w.path(name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(text); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// messages returns what arrived, sorted.
+func (w *world) messages() []string {
+	w.t.Helper()
+	text, err := os.ReadFile(w.output)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var out []string
+	for line := range bytes.Lines(text) {
+		var m struct {
+			Message  string
+			Metadata map[string]any
+		}
+		if json.Unmarshal(line, &m) == nil {
+			if s := m.Metadata["split"]; s != nil {
+				m.Message += fmt.Sprintf(" (%v)", s)
+			}
+			out = append(out, m.Message)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// expect waits for so many messages, and compares all of them.
+func (w *world) expect(want ...string) {
+	w.t.Helper()
+	slices.Sort(want)
+	await.True(w.t, fmt.Sprintf("%d messages", len(want)), func() bool { return len(w.messages()) >= len(want) })
+	if got := w.messages(); !slices.Equal(got, want) {
+		w.t.Fatalf("\n got %q\nwant %q", got, want)
+	}
+}
+
+func (w *world) rename(from, to string) {
+	w.t.Helper()
+	if err := os.Rename(w.path(from), w.path(to)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestFollow(t *testing.T) {
+	await.LeavesNothing(t) // here only: the analyzer's HTTP server takes ten seconds to end
+	w := newWorld(t, nil)
+	w.write("a.log", "a1\na2\npart")
+	w.start()
+	w.expect("a1", "a2")
+	w.write("b.log", "b1\n") // appears later
+	w.write("a.log", "ial\n")
+	w.node.Rescan()
+	w.expect("a1", "a2", "partial", "b1")
+	w.rename("a.log", "rotated") // matches no more, and is written to all the same
+	w.write("rotated", "a3\n")
+	w.write("a.log", "new\n")
+	w.node.Rescan()
+	w.expect("a1", "a2", "partial", "b1", "a3", "new")
+	if err := os.Remove(w.path("a.log")); err != nil {
+		t.Fatal(err)
+	}
+	w.write("a.log", "newer\n") // perhaps with the inode of the one that is gone
+	w.node.Rescan()
+	w.expect("a1", "a2", "partial", "b1", "a3", "new", "newer")
+}
+
+// A file that was truncated and grew beyond where it was read, between two looks,
+// is told by its beginning.
+func TestTruncatedAndGrown(t *testing.T) {
+	w := newWorld(t, nil)
+	w.write("a.log", "old\n")
+	w.start()
+	want := []string{"old"}
+	w.expect(want...)
+	for i := range 5 {
+		var lines []string
+		for j := range 100 * (i + 1) {
+			lines = append(lines, fmt.Sprintf("life %d line %d", i, j))
+		}
+		if err := os.WriteFile(w.path("a.log"), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, lines...)
+		w.expect(want...)
+	}
+	await.True(t, "all acknowledged", func() bool { s := w.node.Stats(); return len(s.Files) == 1 && s.Files[0].LagBytes == 0 })
+}
+
+// What was left while no agent ran is found by identity, whatever it is called.
+func TestRestart(t *testing.T) {
+	w := newWorld(t, nil)
+	w.write("a.log", "a1\n")
+	w.write("b.log", "b1\n")
+	w.write("c.log", "c1\n")
+	w.start()
+	w.expect("a1", "b1", "c1")
+	w.stop()
+	w.write("a.log", "a2\n")
+	w.rename("a.log", "gone-from-the-pattern")
+	w.rename("b.log", "b2.log") // still matches
+	w.write("b2.log", "b2\n")
+	w.write("a.log", "other file\n")
+	if err := os.Truncate(w.path("c.log"), 0); err != nil {
+		t.Fatal(err)
+	}
+	w.write("c.log", "C after\n")
+	w.start()
+	w.expect("a1", "b1", "c1", "a2", "b2", "other file", "C after")
+	for _, f := range w.node.Stats().Files {
+		if strings.HasSuffix(f.Path, "gone-from-the-pattern") && f.State != "rotated" {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+func long(c string) string { return strings.Repeat(c, 1500) }
+
+// A copy is not shipped twice, and what the original lost is read from it; a
+// file that only begins alike is another file.
+func TestCopies(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Files[0] += "*" })
+	w.write("a.log", long("x")+"\na1\n")
+	w.start()
+	w.expect(long("x"), "a1")
+	w.stop()
+	w.write("a.log", "a2\n") // not seen before the truncation
+	text, err := os.ReadFile(w.path("a.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write("a.log.1", string(text))
+	if err := os.Truncate(w.path("a.log"), 0); err != nil {
+		t.Fatal(err)
+	}
+	w.write("a.log", "fresh\n")
+	w.start()
+	w.expect(long("x"), "a1", "a2", "fresh")
+	if l := w.node.Stats().Losses; l.Recovered != 3 {
+		t.Errorf("%+v", l)
+	}
+	w.stop()
+	w.write("twin.log", long("x")+"\nt1\n") // begins as the copy does
+	w.cfg.Once = true
+	w.start()
+	w.expect(long("x"), "a1", "a2", "fresh", long("x"), "t1")
+	<-w.node.Finished()
+}
+
+// Links and patterns that meet at one file ship it once; excluded and packed
+// files are left out.
+func TestOneFileByManyNames(t *testing.T) {
+	w := newWorld(t, func(c *Config) {
+		c.Files = append(c.Files, filepath.Join(filepath.Dir(c.Files[0]), "a*"))
+		c.Exclude = []string{"secret*"}
+	})
+	w.write("a.log", "a1\n")
+	w.write("a.gz", "packed\n")
+	w.write("secret.log", "secret\n")
+	for _, name := range []string{"link.log", "a-hard"} {
+		link := os.Link
+		if name == "link.log" {
+			link = os.Symlink
+		}
+		if err := link(w.path("a.log"), w.path(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.cfg.Once = true
+	w.start()
+	<-w.node.Finished()
+	w.expect("a1")
+}
+
+func TestStartAtEnd(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.FromEnd = true })
+	w.write("a.log", "old\nhal")
+	w.start()
+	await.True(t, "the file is followed", func() bool { return len(w.node.Stats().Files) == 1 })
+	w.write("a.log", "f\nnew\n")
+	w.write("later.log", "from the beginning\n")
+	w.expect("f (last)", "new", "from the beginning")
+	w.stop()
+	w.write("even-later.log", "after a restart\n")
+	w.start()
+	w.expect("f (last)", "new", "from the beginning", "after a restart")
+}
+
+func TestRecordsOfManyLines(t *testing.T) {
+	w := newWorld(t, func(c *Config) {
+		c.Multiline = regexp.MustCompile(`^\S`)
+		c.Hold = 50 * time.Millisecond
+		c.MaxLine = 256
+	})
+	w.write("a.log", "one\n at x\n at y\ntwo\n")
+	w.start()
+	w.expect("one\n at x\n at y", "two")
+	w.write("a.log", strings.Repeat("é", 200)+"\n")
+	w.expect("one\n at x\n at y", "two", strings.Repeat("é", 128)+" (first)", strings.Repeat("é", 72)+" (last)")
+}
+
+// Packets that are too large for the receiver are made smaller until they fit.
+func TestTooLarge(t *testing.T) {
+	w := newWorld(t, nil)
+	w.sink.Kill()
+	w.sink = w.analyzer(4 << 10)
+	w.cfg.Addrs = []string{w.sink.Addr()}
+	w.cfg.Once = true
+	var want []string
+	for i := range 400 {
+		want = append(want, fmt.Sprintf("line %d %s", i, strings.Repeat("x", 50)))
+	}
+	w.write("a.log", strings.Join(want, "\n")+"\n")
+	w.start()
+	<-w.node.Finished()
+	w.expect(want...)
+	if s := w.node.Stats(); s.RefusedPackets == 0 || s.Files[0].LagBytes != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestCompressionAndConnectionAge(t *testing.T) {
+	for _, kind := range []protocol.Compression{protocol.Zstd, protocol.S2, protocol.Gzip} {
+		t.Run(kind.String(), func(t *testing.T) {
+			w := newWorld(t, func(c *Config) {
+				c.Compression = kind
+				c.MaxAge = time.Millisecond
+				c.Addrs = append(c.Addrs, c.Addrs[0])
+			})
+			w.start()
+			var want []string
+			for i := range 5 {
+				line := fmt.Sprint("line ", i, long("z"))
+				want = append(want, line)
+				w.write("a.log", line+"\n")
+				w.expect(want...)
+			}
+			if s := w.node.Stats(); s.Connects < 2 || s.SentBytes > 5*1000 {
+				t.Errorf("%d connections, %d bytes sent", s.Connects, s.SentBytes)
+			}
+		})
+	}
+}
+
+func TestRateLimit(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.RateLimit, c.Batch, c.MaxLine, c.Once = 1<<20, 4<<10, 1<<10, true })
+	w.write("a.log", strings.Repeat(strings.Repeat("x", 99)+"\n", 3000))
+	begin := time.Now()
+	w.start()
+	<-w.node.Finished()
+	if took := time.Since(begin); took < 200*time.Millisecond {
+		t.Errorf("300 kB at 1 MiB/s took %v", took)
+	}
+}
+
+func TestStreams(t *testing.T) {
+	w := newWorld(t, nil)
+	socket := w.path("in.sock")
+	w.cfg.Files, w.cfg.Listen = nil, []string{"tcp://127.0.0.1:0", "unix://" + socket}
+	w.start()
+	var conns []net.Conn
+	for _, a := range w.node.Bound() {
+		c, err := net.Dial(a.Network(), a.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+		fmt.Fprintf(c, "%s one\r\n%s tw", a.Network(), a.Network())
+	}
+	w.expect("tcp one", "unix one")
+	for _, c := range conns {
+		io.WriteString(c, "o\nend")
+		c.Close()
+	}
+	w.expect("tcp one", "unix one", "tcp two", "unix two", "end", "end")
+	await.True(t, "all acknowledged", func() bool { s := w.node.Stats().Streams; return s.Delivered == s.Read && s.Open == 0 })
+}
+
+func TestStdin(t *testing.T) {
+	w := newWorld(t, nil)
+	w.cfg.Files, w.cfg.Stdin = nil, true
+	var want []string
+	for i := range 5000 {
+		want = append(want, fmt.Sprint("line ", i))
+	}
+	var err error
+	if w.node, err = Start(w.cfg, io.NopCloser(strings.NewReader(strings.Join(want, "\n")))); err != nil {
+		t.Fatal(err)
+	}
+	<-w.node.Finished()
+	w.expect(want...)
+}
+
+func TestStatsAndHealth(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.HTTP = "127.0.0.1:0" })
+	w.write("a.log", "a1\na2")
+	w.start()
+	w.expect("a1")
+	get := func(path string, into any) int {
+		r, err := http.Get("http://" + w.node.HTTPAddr() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		if err := json.NewDecoder(r.Body).Decode(into); err != nil {
+			t.Fatal(err)
+		}
+		return r.StatusCode
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	var s Stats
+	await.True(t, "the offset moved", func() bool { get("/stats", &s); return s.Files[0].Acked == 3 })
+	if f := s.Files[0]; f.Size != 5 || f.LagBytes != 2 || f.LagSeconds <= 0 || s.DeliveredRecords != 1 {
+		t.Errorf("%+v", s)
+	}
+	var h Health
+	if code := get("/health", &h); code != 200 || h.Status != "healthy" {
+		t.Errorf("%d %+v", code, h)
+	}
+	w.sink.Kill()
+	w.write("a.log", "\n")
+	await.True(t, "no distributor", func() bool { return get("/health", &h) == 503 })
+	w.sink = w.analyzer(0)
+	w.node.Stop(canceled())
+	w.node = nil
+}
+
+func canceled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+func TestStateOfAnother(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Log = slog.New(slog.DiscardHandler) })
+	w.start()
+	if n, err := Start(w.cfg, nil); err == nil {
+		n.Stop(canceled())
+		t.Error("two agents share a state")
+	}
+}

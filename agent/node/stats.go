@@ -1,0 +1,145 @@
+package node
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"sluice/agent/stream"
+	"sluice/agent/tail"
+)
+
+// Stats is the body of GET /stats. Bytes of files and records are raw; sent
+// bytes are those of frames.
+type Stats struct {
+	Agent         string  `json:"agent"`
+	UptimeSeconds float64 `json:"uptime_seconds"`
+	Connected     bool    `json:"connected"`
+	Connects      uint64  `json:"connects"`
+	LastError     string  `json:"last_error,omitempty"`
+
+	DeliveredPackets  uint64 `json:"delivered_packets"`
+	DeliveredRecords  uint64 `json:"delivered_records"`
+	DeliveredBytes    uint64 `json:"delivered_bytes"`
+	RefusedPackets    uint64 `json:"refused_packets"`
+	UnansweredPackets uint64 `json:"unanswered_packets"`
+	UnsettledPackets  int    `json:"unsettled_packets"`
+	Resends           uint64 `json:"resends"`
+	Busy              uint64 `json:"busy"`
+	SentBytes         uint64 `json:"sent_bytes"`
+	EncodedRecords    uint64 `json:"encoded_records"`
+	UnderstoodRecords uint64 `json:"understood_records"`
+
+	tail.Losses
+	Problems int64       `json:"problems"` // files that cannot be read, or are refused
+	StateOK  bool        `json:"state_ok"`
+	Files    []tail.Stat `json:"files"`
+	Streams  stream.Stat `json:"streams"`
+}
+
+// Stats returns what was done so far.
+func (n *Node) Stats() Stats {
+	c := n.shipper.Counts()
+	s := Stats{
+		Agent: n.cfg.Agent, UptimeSeconds: time.Since(n.started).Seconds(),
+		Connected: c.Client.Connected, Connects: c.Client.Connects,
+		DeliveredPackets: c.Packets, DeliveredRecords: c.Records, DeliveredBytes: c.Bytes,
+		RefusedPackets: c.Refused, UnansweredPackets: c.Unanswered, UnsettledPackets: c.Client.Unsettled,
+		Resends: c.Client.Resends, Busy: c.Client.Busy, SentBytes: c.Client.SentBytes,
+		EncodedRecords: c.Encoded, UnderstoodRecords: c.Understood,
+		Losses: n.tailer.Losses(), Problems: n.tailer.Problems(), StateOK: !n.store.Err(),
+		Files: n.tailer.Stats(), Streams: n.streams.Stat(),
+	}
+	if err := c.Client.LastError; err != nil {
+		s.LastError = err.Error()
+	}
+	return s
+}
+
+// Progress is how far --once is: bytes of the files, and records delivered.
+type Progress struct {
+	Size, Acked int64
+	Records     uint64
+}
+
+// Progress costs less than Stats.
+func (n *Node) Progress() Progress {
+	size, acked := n.tailer.Totals()
+	return Progress{size, acked, n.shipper.Counts().Records}
+}
+
+// Health is the body of GET /health.
+type Health struct {
+	Status string `json:"status"` // healthy or unhealthy
+	Reason string `json:"reason,omitempty"`
+}
+
+// Health says whether the agent does its work: it has a connection, can write
+// its state, and reads all its files.
+func (n *Node) Health() Health {
+	c := n.shipper.Counts()
+	switch {
+	case !c.Client.Connected && c.Client.Unsettled > 0:
+		reason := "no distributor"
+		if c.Client.LastError != nil {
+			reason += ": " + c.Client.LastError.Error()
+		}
+		return Health{"unhealthy", reason}
+	case n.store.Err():
+		return Health{"unhealthy", "the state cannot be written"}
+	case n.tailer.Problems() > 0:
+		return Health{"unhealthy", "a file cannot be read or is refused"}
+	}
+	return Health{Status: "healthy"}
+}
+
+// Limits of the HTTP side: it serves operators and scrapers.
+const (
+	httpTimeout     = 5 * time.Second
+	httpIdleTimeout = 30 * time.Second
+	httpConcurrency = 64
+	httpMaxBody     = 1 << 10
+)
+
+func newWeb(n *Node) *fasthttp.Server {
+	return &fasthttp.Server{
+		Name: "sluice agent", Handler: n.route, ReadTimeout: httpTimeout, WriteTimeout: httpTimeout, IdleTimeout: httpIdleTimeout,
+		Concurrency: httpConcurrency, MaxRequestBodySize: httpMaxBody, CloseOnShutdown: true, Logger: quiet{n},
+	}
+}
+
+func (n *Node) route(ctx *fasthttp.RequestCtx) {
+	switch path := string(ctx.Path()); {
+	case path != "/stats" && path != "/health":
+		reply(ctx, fasthttp.StatusNotFound, map[string]string{"error": "there is only /stats and /health"})
+	case !ctx.IsGet() && !ctx.IsHead():
+		ctx.Response.Header.Set("Allow", "GET, HEAD")
+		reply(ctx, fasthttp.StatusMethodNotAllowed, map[string]string{"error": "only GET"})
+	case path == "/stats":
+		reply(ctx, fasthttp.StatusOK, n.Stats())
+	default:
+		h, status := n.Health(), fasthttp.StatusOK
+		if h.Status != "healthy" {
+			status = fasthttp.StatusServiceUnavailable
+		}
+		reply(ctx, status, h)
+	}
+}
+
+func reply(ctx *fasthttp.RequestCtx, status int, body any) {
+	text, err := json.Marshal(body)
+	if err != nil { // nothing that is replied holds what JSON lacks
+		status, text = fasthttp.StatusInternalServerError, []byte(`{"error":"internal"}`)
+	}
+	ctx.SetStatusCode(status)
+	ctx.SetContentType("application/json")
+	ctx.SetBody(append(text, '\n'))
+}
+
+// quiet keeps what fasthttp says about odd clients at debug level.
+type quiet struct{ n *Node }
+
+func (q quiet) Printf(format string, args ...any) {
+	q.n.log.Debug("HTTP: a request failed", "error", format, "detail", args)
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"sluice/agent/node"
+)
+
+const watchEvery = 200 * time.Millisecond
+
+// bar is the progress bar of --once, or nothing where nobody would see it.
+type bar struct {
+	pb  *progressbar.ProgressBar
+	out io.Writer
+}
+
+func newBar(when string, once bool, stderr io.Writer) *bar {
+	f, isFile := stderr.(*os.File)
+	terminal := isFile && term.IsTerminal(int(f.Fd()))
+	if !once || when == "never" || when == "auto" && !terminal {
+		return &bar{}
+	}
+	return &bar{out: stderr, pb: progressbar.NewOptions64(1,
+		progressbar.OptionSetWriter(stderr), progressbar.OptionSetWidth(30), progressbar.OptionShowBytes(true),
+		progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(watchEvery/2))}
+}
+
+func (b *bar) show(p node.Progress) {
+	if b.pb == nil || p.Size == 0 {
+		return
+	}
+	b.pb.ChangeMax64(p.Size)
+	b.pb.Describe(fmt.Sprintf("%d records", p.Records))
+	_ = b.pb.Set64(min(p.Acked, p.Size)) // a bar that cannot be drawn is no reason to stop
+}
+
+func (b *bar) finish() {
+	if b.pb == nil {
+		return
+	}
+	_ = b.pb.Exit()
+	fmt.Fprintln(b.out)
+}

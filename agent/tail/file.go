@@ -1,0 +1,319 @@
+package tail
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"sluice/agent/checkpoint"
+	"sluice/agent/lines"
+	"sluice/agent/ship"
+	"sluice/client"
+	"sluice/protocol"
+)
+
+// File is one life of a file that is followed. It belongs to Run's goroutine,
+// but for the ledger and the atomic values.
+type File struct {
+	t      *Tailer
+	file   *os.File
+	path   string // where it was last seen
+	name   string // where it was found first; it stays the path that records carry
+	id     string
+	inode  inode
+	birth  int64
+	print  fingerprint
+	origin *ship.Origin
+
+	start   int64
+	pos     int64
+	sum     uint64 // of the bytes from start to pos
+	mid     bool   // pos is within a line
+	cuts    []int64
+	batch   int
+	ledger  ledger
+	doubt   *doubt // it may be a copy; nil: it is none
+	stuck   time.Time
+	target  int64 // where --once ends
+	drained bool  // --once has read it
+
+	mtime     time.Time
+	noticed   time.Time // when the first byte at pos was seen
+	grew      time.Time
+	poll      time.Duration
+	next      time.Time // when to ask again
+	tried     int64     // size and flush of the last read that made no packet
+	triedAs   lines.Flush
+	matched   bool
+	unmatched time.Time
+	over      bool
+
+	size atomic.Int64
+	view atomic.Pointer[view] // for statistics
+}
+
+func (f *File) setSize(n int64) { f.size.Store(n) }
+
+// Settled implements ship.Owner.
+func (f *File) Settled(p *ship.Packet, o client.Outcome) (checkpoint.Ack, bool) {
+	if !o.Delivered {
+		f.ledger.undelivered(o.Code, p.Body)
+		return checkpoint.Ack{}, false
+	}
+	acked, sum, moved := f.ledger.delivered(p.End)
+	return checkpoint.Ack{ID: f.id, Offset: acked, Sum: sum}, moved
+}
+
+// turn does one step and says whether another may follow at once.
+func (f *File) turn(now time.Time) bool {
+	pr := f.ledger.progress()
+	if pr.refusal != 0 {
+		return f.refusedTurn(pr, now)
+	}
+	if f.doubt != nil && !f.decide(now) {
+		f.next = now.Add(quietPoll)
+		return false
+	}
+	if !now.Before(f.next) && !f.ask(now) {
+		return false
+	}
+	return f.ship(pr, now)
+}
+
+// ask looks at the file's size and sets when to look again. It returns false if
+// this life is over.
+func (f *File) ask(now time.Time) bool {
+	st, err := statusOf(f.file)
+	if err != nil {
+		f.t.problem(f.path, "cannot be looked at", err)
+		f.next = now.Add(quietPoll)
+		return true
+	}
+	old := f.size.Load()
+	if st.size < f.pos || st.size < old && !f.stillSame() {
+		return f.truncated(st, old, now)
+	}
+	if st.size != old {
+		if old == f.pos {
+			f.noticed = now
+		}
+		f.grew, f.poll = now, hotPoll
+		f.setSize(st.size)
+	} else {
+		if !st.mtime.Equal(f.mtime) && !f.stillSame() {
+			return f.truncated(st, old, now)
+		}
+		f.poll = min(2*f.poll, quietPoll)
+	}
+	f.mtime = st.mtime
+	f.next = now.Add(f.poll)
+	if !f.unmatched.IsZero() && f.quiet(now) && f.pos == st.size && !f.t.cfg.Once {
+		if f.ledger.progress().open == 0 {
+			f.end(whyFinished, now)
+			return false
+		}
+	}
+	return true
+}
+
+// quiet says whether a file that no pattern matches has not grown for so long
+// that nobody will write to it any more.
+func (f *File) quiet(now time.Time) bool {
+	return now.Sub(f.grew) >= closeAfter && now.Sub(f.unmatched) >= closeAfter
+}
+
+// stillSame compares the file's beginning with its fingerprint.
+func (f *File) stillSame() bool {
+	var buf [printBytes]byte
+	head, err := readHead(f.file, &buf)
+	if err != nil || !f.t.sums.matches(f.print, head) {
+		return false
+	}
+	if f.print.len < len(head) {
+		f.print = f.t.sums.printOf(head)
+		f.remember()
+	}
+	return true
+}
+
+// ship reads, cuts and ships one packet, if it is time for one.
+func (f *File) ship(pr progress, now time.Time) bool {
+	size := f.size.Load()
+	left := size - f.pos
+	if left <= 0 || f.t.cfg.Once && f.pos >= f.target {
+		f.drained = f.t.cfg.Once
+		return false
+	}
+	flush, due := f.urgency(left, now)
+	if !due || size == f.tried && flush == f.triedAs {
+		return false
+	}
+	want := min(left, int64(f.batch))
+	if len(f.cuts) > 0 {
+		want = f.cuts[0] - f.pos
+	}
+	if pr.unsettled > 0 && pr.unsettled+want > f.t.cfg.ReadAhead {
+		return false
+	}
+	if wait := f.t.cfg.Limit.wait(now); wait > 0 {
+		f.next = now.Add(wait)
+		return false
+	}
+	buf := f.t.cfg.Shipper.TryBuffer()
+	if buf == nil {
+		return false
+	}
+	if int64(len(buf)) < want { // packets were longer before the agent was restarted
+		buf = make([]byte, want)
+	}
+	return f.shipRead(buf, want, flush, now)
+}
+
+// urgency says how much may be taken, and whether it is time to read.
+func (f *File) urgency(left int64, now time.Time) (flush lines.Flush, due bool) {
+	c := &f.t.cfg
+	switch {
+	case c.Once && f.pos+left >= f.target, !f.unmatched.IsZero() && f.quiet(now):
+		flush = lines.All
+	case c.Splitter.First != nil && now.Sub(f.grew) >= c.Hold:
+		flush = lines.Lines
+	}
+	if c.Once || len(f.cuts) > 0 || left >= int64(f.batch) || flush == lines.All {
+		return flush, true
+	}
+	if c.Splitter.First != nil && flush == lines.Hold {
+		f.wakeBy(f.grew.Add(c.Hold), now)
+	}
+	ready := f.noticed.Add(c.Linger)
+	f.wakeBy(ready, now)
+	return flush, !now.Before(ready)
+}
+
+// wakeBy makes the next look come no later than a moment that is still ahead.
+func (f *File) wakeBy(at, now time.Time) {
+	if at.After(now) && at.Before(f.next) {
+		f.next = at
+	}
+}
+
+// shipRead reads into buf and ships what makes a packet.
+func (f *File) shipRead(buf []byte, want int64, flush lines.Flush, now time.Time) bool {
+	shipper := f.t.cfg.Shipper
+	n, err := f.file.ReadAt(buf[:want], f.pos)
+	if err != nil && !errors.Is(err, io.EOF) {
+		f.t.problem(f.path, "cannot be read", err)
+		f.next = now.Add(quietPoll)
+		shipper.PutBuffer(buf)
+		return false
+	}
+	if !f.stillSame() || int64(n) < want {
+		shipper.PutBuffer(buf)
+		st, err := statusOf(f.file)
+		if err != nil {
+			f.t.problem(f.path, "cannot be looked at", err)
+			return false
+		}
+		f.truncated(st, f.size.Load(), now)
+		return false
+	}
+	end := n
+	if len(f.cuts) > 0 {
+		f.cuts = f.cuts[1:]
+	} else {
+		if flush == lines.All && f.pos+int64(n) < f.size.Load() {
+			flush = lines.Hold // the end is further on
+		}
+		end = f.t.cfg.Splitter.Cut(buf[:n], n == f.batch, flush)
+	}
+	if end == 0 {
+		f.tried, f.triedAs = f.size.Load(), flush
+		shipper.PutBuffer(buf)
+		return false
+	}
+	p := &ship.Packet{Origin: f.origin, Owner: f, Start: f.pos, End: f.pos + int64(end), Raw: buf[:end],
+		Mid: f.mid, Before: f.mtime, Read: now}
+	f.pos = p.End
+	f.sum = f.t.sums.add(f.sum, p.Raw)
+	f.mid = p.Raw[end-1] != '\n'
+	f.ledger.add(p.End, f.sum, f.noticed)
+	f.noticed = now
+	f.tried = -1
+	f.t.cfg.Store.Cut(f.id, p.End)
+	f.t.cfg.Limit.take(end)
+	shipper.Ship(p)
+	return true
+}
+
+// refusedTurn waits until all that is on its way has an answer, and begins anew
+// at the offset that was reached: with smaller packets if they were too large,
+// with the same ones after a while otherwise.
+func (f *File) refusedTurn(pr progress, now time.Time) bool {
+	f.next = now.Add(quietPoll)
+	if pr.open > 0 {
+		return false
+	}
+	if pr.refusal == protocol.NackTooLarge && f.batch > smallestBatch {
+		f.batch = max(smallestBatch, f.batch/2)
+		f.t.cfg.Log.Warn("file: packets are too large for the receiver, making smaller ones", "path", f.path, "batch_bytes", f.batch)
+		f.t.cfg.Store.Recut(f.id)
+		f.rewind(pr)
+		return true
+	}
+	if f.stuck.IsZero() {
+		f.stuck = now
+		f.t.problem(f.path, "a packet is refused, nothing more of this file is sent", errors.New(pr.refusal.String()))
+	}
+	if f.t.cfg.Once || now.Sub(f.stuck) < retryRefused {
+		return false
+	}
+	f.stuck = time.Time{}
+	f.rewind(pr)
+	return true
+}
+
+// smallestBatch is still larger than any frame limit that makes sense.
+const smallestBatch = 1 << 10
+
+// rewind goes back to the offset that was reached.
+func (f *File) rewind(pr progress) {
+	rec, _ := f.t.cfg.Store.Get(f.id)
+	f.pos, f.sum, f.cuts = pr.acked, pr.sum, rec.Cuts
+	f.tried = -1
+	f.mid, _ = midLine(f.file, f.pos)
+	f.ledger.reset(f.pos, f.sum)
+}
+
+// finished says whether --once is done with the file.
+func (f *File) finished() bool {
+	if !f.stuck.IsZero() {
+		return true
+	}
+	pr := f.ledger.progress()
+	return f.doubt == nil && pr.refusal == 0 && pr.open == 0 && (f.drained || f.pos >= f.target)
+}
+
+// remember writes what may change of a file's identity to its record.
+func (f *File) remember() {
+	f.t.cfg.Store.Update(f.id, func(r *checkpoint.File) {
+		r.Path, r.Print, r.PrintLen, r.Size = f.path, f.print.sum, f.print.len, f.size.Load()
+	})
+}
+
+// record is what is remembered of a file that nothing was shipped of.
+func (f *File) record() checkpoint.File {
+	return checkpoint.File{
+		ID: f.id, Path: f.path, Name: f.name, Dev: f.inode.dev, Ino: f.inode.ino, Birth: f.birth,
+		Print: f.print.sum, PrintLen: f.print.len, Start: f.start, Acked: f.pos, Sum: f.sum, Size: f.size.Load(),
+	}
+}
+
+// end closes a life for good.
+func (f *File) end(why string, now time.Time) {
+	f.remember()
+	f.t.cfg.Store.Update(f.id, func(r *checkpoint.File) { r.Ended, r.Why = now, why })
+	f.file.Close()
+	f.over = true
+	f.t.cfg.Log.Debug("file: "+why, "path", f.path, "id", f.id, "offset", f.pos)
+}
