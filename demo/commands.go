@@ -71,11 +71,15 @@ const splitSlack = 10
 // Run shows the split: 1,000 packets, or every line of the files given.
 func (weightsCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
 	return with(ctx, o, log, func(s *system, l *lines) error {
-		count := uint64(1000)
-		if l.real {
-			count = uint64(len(l.list))
+		count, from := uint64(1000), "over 10 connections"
+		var r sent
+		var err error
+		if len(l.patterns) > 0 {
+			r, err = ship(ctx, s.agentAddr(), l.patterns)
+			count, from = r.accepted, "of real files, shipped by an agent"
+		} else {
+			r, err = send(ctx, load{addr: s.agentAddr(), conns: 10, count: count, lines: l})
 		}
-		r, err := send(ctx, load{addr: s.agentAddr(), conns: 10, count: count, lines: l})
 		if err != nil {
 			return err
 		}
@@ -98,7 +102,7 @@ func (weightsCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
 			})
 		}
 		promises = append(promises, ledger(st))
-		return verdict(os.Stdout, fmt.Sprintf("Weights: %d packets over 10 connections", count), promises)
+		return verdict(os.Stdout, fmt.Sprintf("Weights: %d packets %s", count, from), promises)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	agentnode "sluice/agent/node"
 	"sluice/client"
 	"sluice/protocol"
 	"sluice/rawlog"
@@ -14,8 +15,8 @@ import (
 
 // lines gives the messages of the demonstrations: made up, or of real files.
 type lines struct {
-	list []protocol.LogMessage
-	real bool
+	list     []protocol.LogMessage
+	patterns []string // of the real files
 }
 
 // readLines reads the files that the patterns match; none: made-up lines.
@@ -27,7 +28,7 @@ func readLines(patterns []string) (*lines, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--from %w", err)
 	}
-	return &lines{list: list, real: true}, nil
+	return &lines{list: list, patterns: patterns}, nil
 }
 
 func madeUp() *lines {
@@ -55,6 +56,32 @@ type load struct {
 	count uint64 // in all; 0: until the context ends
 	rate  int    // packets a second in all; 0: as fast as the answers allow
 	lines *lines
+}
+
+// ship has an agent ship the files, as it would anywhere, but with one line a
+// packet: packets are what the weights split.
+func ship(ctx context.Context, addr string, patterns []string) (sent, error) {
+	cfg := agentnode.Default()
+	cfg.Addrs, cfg.Agent, cfg.Files = []string{addr}, "demo-agent", patterns
+	cfg.Once, cfg.MaxLines = true, 1
+	begin := time.Now()
+	n, err := agentnode.Start(cfg, nil)
+	if err != nil {
+		return sent{}, err
+	}
+	select {
+	case <-n.Finished():
+	case <-ctx.Done():
+	}
+	closing, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	err = n.Stop(closing)
+	st := n.Stats()
+	if err == nil && st.Problems > 0 {
+		err = fmt.Errorf("--from: %d files cannot be read", st.Problems)
+	}
+	return sent{accepted: st.EncodedRecords, delivered: st.DeliveredRecords, failed: st.EncodedRecords - st.DeliveredRecords,
+		resends: st.Resends, took: time.Since(begin)}, err
 }
 
 // send sends the load and waits for every outcome.
