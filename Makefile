@@ -5,15 +5,15 @@ LDFLAGS := -X sluice/internal/cli.version=$(VERSION)
 FUZZTIME ?= 5s
 SEEDS ?= 200
 CHAOS_MINUTES ?= 30
-PROGRAMS := server analyzer loadgen demo
+PROGRAMS := server analyzer agent loadgen demo
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test race sim faults chaos fuzz bench lint verify readme clean $(PROGRAMS:%=bin/%)
+.PHONY: help build demo run test race sim faults storm chaos fuzz bench lint verify readme clean $(PROGRAMS:%=bin/%)
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: $(PROGRAMS:%=bin/%) ## build bin/server, bin/analyzer, bin/loadgen, bin/demo
+build: $(PROGRAMS:%=bin/%) ## build bin/server, bin/analyzer, bin/agent, bin/loadgen, bin/demo
 
 $(PROGRAMS:%=bin/%): bin/%:
 	@$(GO) build -ldflags '$(LDFLAGS)' -o $@ ./$*
@@ -35,6 +35,9 @@ sim: ## run SEEDS (200) seeds of the simulator
 
 faults: ## kill, freeze and cut real processes, each fault three times
 	$(GO) test -count 1 ./e2e/faults
+
+storm: ## the agent's long fault runs: rotations, kill -9 in turn, truncation (5 minutes)
+	SLUICE_LONG=1 $(GO) test -count 1 -timeout 20m -run 'Kills|CopyTruncate|CutOff' -v ./agent
 
 chaos: ## the same for CHAOS_MINUTES (30); the verdict goes to docs/RELIABILITY.md
 	$(GO) run ./e2e/chaos --minutes $(CHAOS_MINUTES) --markdown docs/RELIABILITY.md
