@@ -5,10 +5,11 @@ LDFLAGS := -X sluice/internal/cli.version=$(VERSION)
 FUZZTIME ?= 5s
 SEEDS ?= 200
 CHAOS_MINUTES ?= 30
+PEER_RUNS ?= 7
 PROGRAMS := server analyzer agent loadgen demo
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test race sim faults storm chaos fuzz bench lint verify readme clean $(PROGRAMS:%=bin/%)
+.PHONY: help build demo run test race sim faults storm chaos fuzz bench peers lint verify readme clean $(PROGRAMS:%=bin/%)
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +40,7 @@ faults: ## kill, freeze and cut real processes, each fault three times
 storm: ## the agent's long fault runs: rotations, kill -9 in turn, truncation (5 minutes)
 	SLUICE_LONG=1 $(GO) test -count 1 -timeout 20m -run 'Kills|CopyTruncate|CutOff' -v ./agent
 
-chaos: ## the same for CHAOS_MINUTES (30); the verdict goes to docs/RELIABILITY.md
+chaos: ## the faults for CHAOS_MINUTES (30); the verdict goes to docs/RELIABILITY.md
 	$(GO) run ./e2e/chaos --minutes $(CHAOS_MINUTES) --markdown docs/RELIABILITY.md
 
 fuzz: ## run every fuzz target for FUZZTIME (5s)
@@ -47,8 +48,11 @@ fuzz: ## run every fuzz target for FUZZTIME (5s)
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
 
-bench: ## run the benchmarks
-	$(GO) test -run '^$$' -bench . ./bench
+bench: ## run the benchmarks, keep the result by commit, compare with the last (COUNT, BENCH, TIME, BASE)
+	bench/run.sh
+
+peers: build ## measure beside HAProxy, NGINX, NATS, rsyslog (first: bench/peers/install.sh)
+	$(GO) run ./bench/peers --runs $(PEER_RUNS) --markdown docs/peers.md --svg docs/peers.svg --json bin/peers.json
 
 lint: ## gofmt, vet, staticcheck
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi

@@ -24,46 +24,83 @@ func BenchmarkDispatch(b *testing.B) {
 		name  string
 		route dispatch.Route
 	}{{"weighted", dispatch.RouteWeighted}, {"agent", dispatch.RouteAgent}, {"packet", dispatch.RoutePacket}} {
-		b.Run("route="+c.name, func(b *testing.B) {
-			w := newWorld(b, c.route)
-			t := newTemplate(b, body(b, small))
-			var read, one []byte
-			for i := range uint64(turnPackets) {
-				one = t.appendTo(one[:0], i)
-				read = protocol.AppendFrame(read, one)
-			}
-			for range 32 { // chunks, rings and bitmaps grow to their size
-				w.turn(read)
-			}
-			b.SetBytes(int64(len(read)))
-			b.ReportAllocs()
-			for b.Loop() {
-				w.turn(read)
-			}
-			perPacket(b, uint64(b.N)*turnPackets)
-			w.check(b, uint64(b.N+32)*turnPackets, c.route == dispatch.RouteWeighted)
-		})
+		for _, s := range diagonal {
+			b.Run("route="+c.name+"/"+s.String(), func(b *testing.B) {
+				w := newWorld(b, c.route, s)
+				read, packets := w.read(b, s)
+				w.warmUp(read)
+				b.SetBytes(int64(len(read)))
+				b.ReportAllocs()
+				for b.Loop() {
+					w.turn(read)
+				}
+				perPacket(b, uint64(b.N)*packets)
+				w.check(b, uint64(b.N+warmTurns)*packets, c.route == dispatch.RouteWeighted)
+			})
+		}
 	}
+}
+
+// BenchmarkSettle is the second half of that way alone: four ACKs of analyzers,
+// the settlement of each packet in the session's window, and the ACK to the
+// agent. An op is a turn as in BenchmarkDispatch; ns/settled is the half's part
+// of it for a packet.
+func BenchmarkSettle(b *testing.B) {
+	w := newWorld(b, dispatch.RouteWeighted, small)
+	read, packets := w.read(b, small)
+	w.warmUp(read)
+	w.settling = 0
+	b.SetBytes(int64(len(read)))
+	b.ReportAllocs()
+	for b.Loop() {
+		w.turn(read)
+	}
+	b.ReportMetric(float64(w.settling.Nanoseconds())/float64(uint64(b.N)*packets), "ns/settled")
+	w.check(b, uint64(b.N+warmTurns)*packets, true)
+}
+
+// warmTurns let chunks, rings and bitmaps grow to their size.
+const warmTurns = 32
+
+func (w *world) warmUp(read []byte) {
+	for range warmTurns {
+		w.turn(read)
+	}
+}
+
+// read is what a loop reads at once of packets of a shape, and how many.
+func (w *world) read(b *testing.B, s shape) (read []byte, packets uint64) {
+	b.Helper()
+	t := newTemplate(b, body(b, s))
+	var one []byte
+	for packets < uint64(max(1, readSize/w.frame)) {
+		one = t.appendTo(one[:0], packets)
+		read = protocol.AppendFrame(read, one)
+		packets++
+	}
+	return read, packets
 }
 
 // world plays the loop and the far ends of one core.
 type world struct {
 	core     *dispatch.Core
+	frame    int // bytes of each data frame
 	now      time.Duration
 	session  *dispatch.Session
 	links    []*dispatch.Link
 	sessions []*dispatch.Session
 	acked    [len(weights)]uint64 // data frames written to each link, and acknowledged at once
 	ack      []byte
-	answers  []byte // the last ones to the agent
+	answers  []byte        // the last ones to the agent
+	settling time.Duration // from ACKs of analyzers to answers
 }
 
-func newWorld(b *testing.B, r dispatch.Route) *world {
+func newWorld(b *testing.B, r dispatch.Route, s shape) *world {
 	b.Helper()
 	cfg := dispatch.Defaults()
 	cfg.Route = r
 	shared := dispatch.NewShared(cfg, len(weights))
-	w := &world{core: dispatch.New(cfg, shared, len(weights)), now: time.Second}
+	w := &world{core: dispatch.New(cfg, shared, len(weights)), frame: protocol.HeaderSize + s.size, now: time.Second}
 	w.core.BeginTurn(w.now)
 	for _, l := range w.core.Links() {
 		w.core.LinkOpened(l, w)
@@ -95,9 +132,11 @@ func (w *world) turn(read []byte) {
 			w.write(l)
 		}
 		w.sessions = w.core.TakeDirtySessions(w.sessions[:0])
+		began := time.Now()
 		for _, s := range w.sessions {
 			w.answers = append(w.answers[:0], w.core.NextAnswers(s)...)
 		}
+		w.settling += time.Since(began)
 		if len(w.links)+len(w.sessions) == 0 {
 			return
 		}
@@ -119,10 +158,12 @@ func (w *world) write(l *dispatch.Link) {
 		return
 	}
 	n := &w.acked[l.Index()]
-	*n += uint64(bytes / frameSize) // all frames have this size
+	*n += uint64(bytes / w.frame)
+	began := time.Now()
 	w.ack = protocol.AppendAck(w.ack[:0], *n, *n+32768, math.MaxInt64)
 	w.core.BeginTurn(w.now)
 	w.core.ReceiveLink(l, w.ack)
+	w.settling += time.Since(began)
 }
 
 // check fails unless the core delivered all that was sent, by weight if it was

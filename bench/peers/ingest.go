@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// ingestSample is one run of JSON requests with one message each.
+type ingestSample struct {
+	Round    int     `json:"round"`
+	Requests uint64  `json:"requests"`
+	Rate     float64 `json:"requests_per_second"`
+	CPU      float64 `json:"cpu_us_per_request"` // of the server
+	P99      float64 `json:"p99_ms"`
+}
+
+// ingestSeries are the runs of one server.
+type ingestSeries struct {
+	Name  string         `json:"name"`
+	Title string         `json:"title"`
+	Runs  []ingestSample `json:"runs"`
+	failures
+}
+
+// ingest measures POST /ingest against the empty handler, interleaved. The same
+// loadgen asks both: each connection waits for its answer before the next
+// request. Sluice's part holds all that a packet costs it, the way to the
+// analyzer and its ACK included.
+func (c *compareCmd) ingest(ctx context.Context) []ingestSeries {
+	all := []ingestSeries{{Name: "sluice", Title: "Sluice, /ingest"}, {Name: "empty", Title: "empty fasthttp handler"}}
+	for round := range c.Runs {
+		for k := range all {
+			s := &all[(k+round)%len(all)]
+			if ctx.Err() != nil {
+				return all
+			}
+			run, err := c.ingestOnce(ctx, s.Name == "sluice")
+			if err != nil {
+				s.fail("ingest", round, s.Name, err)
+				continue
+			}
+			run.Round = round + 1
+			s.Runs = append(s.Runs, run)
+			progress("ingest", round, s.Name, "%.0f requests/s, %.2f µs of CPU each", run.Rate, run.CPU)
+		}
+	}
+	return all
+}
+
+func (c *compareCmd) ingestOnce(ctx context.Context, ofSluice bool) (r ingestSample, err error) {
+	var s *stage
+	if ofSluice {
+		p := sluice()
+		s, err = c.start(ctx, &p)
+	} else {
+		s, err = c.startEmpty(ctx)
+	}
+	if err != nil {
+		return r, err
+	}
+	defer s.stop()
+	before, err := usageOf(s.middle.pid())
+	if err != nil {
+		return r, err
+	}
+	l := load{bin: c.Bin, addr: s.http, proto: "http", agents: c.Agents, duration: c.Duration}
+	res, err := l.run(ctx)
+	if err != nil {
+		return r, err
+	}
+	if res.Failed > 0 || res.Busy > 0 {
+		return r, fmt.Errorf("%d requests failed, %d were refused: %v", res.Failed, res.Busy, res.Failures)
+	}
+	after, err := usageOf(s.middle.pid())
+	if err != nil {
+		return r, errors.Join(err, s.middle.ended())
+	}
+	cpu := after.CPU - before.CPU
+	return ingestSample{Requests: res.Delivered, Rate: res.PacketsPerSecond,
+		CPU: float64(cpu.Microseconds()) / float64(res.Delivered), P99: res.Latency.P99}, nil
+}
+
+// startEmpty starts this program as emptyHTTPCmd.
+func (c *compareCmd) startEmpty(ctx context.Context) (*stage, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{}
+	if s.dir, err = os.MkdirTemp(c.Work, "empty-"); err != nil {
+		return nil, err
+	}
+	addrs, err := freeAddrs(1)
+	if err != nil {
+		return nil, err
+	}
+	s.http = addrs[0]
+	if s.middle, err = s.processes.start(s.dir, "empty-http", exec.Command(self, "empty-http", "--addr", s.http)); err != nil {
+		return nil, err
+	}
+	if err := await(ctx, s.middle, func() bool { return listens(s.http) }); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// helpers are the processes that compareCmd starts from its own program.
+type helpers struct {
+	Sink      sinkCmd      `cmd:""`
+	Send      sendCmd      `cmd:""`
+	EmptyHTTP emptyHTTPCmd `cmd:"" name:"empty-http"`
+}
+
+// compareCmd measures and writes the reports.
+type compareCmd struct {
+	Runs       int           `default:"7" help:"Rounds; in each, everything is measured once."`
+	Only       []string      `placeholder:"NAME" help:"Measure these alone: sluice, haproxy, haproxy-16k, nginx, rsyslog, nats. Default: all."`
+	Parts      []string      `default:"throughput,latency,ingest" enum:"throughput,latency,ingest" placeholder:"PART" help:"What to measure: throughput, latency, ingest. Default: all three."`
+	Duration   time.Duration `default:"5s" help:"How long agents send in a run."`
+	Agents     int           `default:"10" help:"Connections that send."`
+	Size       int           `default:"200" help:"Bytes of a record."`
+	Peak       float64       `placeholder:"N" help:"Packets/s that the latency part calls the peak. Default: Sluice's median of the throughput part."`
+	ServerFlag []string      `sep:"none" placeholder:"FLAG" help:"A further flag of Sluice's server, such as --workers=1; may be repeated."`
+	Bin        string        `default:"bin" help:"Folder with server, analyzer and loadgen."`
+	Work       string        `placeholder:"DIR" help:"Where configurations and logs of the peers go. Default: a temporary folder, removed afterwards."`
+	Markdown   string        `placeholder:"FILE" help:"Write tables as Markdown. Default: to standard output."`
+	SVG        string        `name:"svg" placeholder:"FILE" help:"Write a bar chart of rate and CPU; with the latency part, the percentile curves beside it as FILE-latency.svg."`
+	JSON       string        `name:"json" placeholder:"FILE" help:"Write every single run."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	var what any = &compareCmd{}
+	if len(os.Args) > 1 && slices.Contains([]string{"sink", "send", "empty-http"}, os.Args[1]) {
+		what = &helpers{}
+	}
+	k := kong.Parse(what, kong.Name("peers"), kong.Description("Send the same traffic through Sluice and through what one would otherwise put in its place, and compare."))
+	k.BindTo(ctx, (*context.Context)(nil))
+	err := k.Run()
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+)
+
+// startLimit is how long a program may take until it serves.
+const startLimit = 30 * time.Second
+
+// The kernel gives outgoing connections ports from 32768 on; below that nobody
+// takes a port between our choice and the bind of the program it is for.
+const firstPort, lastPort = 10000, 32000
+
+// freeAddrs returns addresses of this machine that nobody listens at, n
+// different ones.
+func freeAddrs(n int) ([]string, error) {
+	addrs := make([]string, 0, n)
+	for try := 0; len(addrs) < n; try++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort)))
+		if err != nil {
+			if try > 100*n {
+				return nil, err
+			}
+			continue
+		}
+		defer l.Close() // held until all are found, so that none is found twice
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs, nil
+}
+
+// await asks until ok says yes, p has ended, or startLimit has passed.
+func await(ctx context.Context, p *process, ok func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	for !ok() {
+		if err := p.ended(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not serve: %w; it said:\n%s", p.name, ctx.Err(), p.lastWords())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// getJSON reads what an address serves, whatever the status, and returns it.
+func getJSON(url string, into any) (status int, err error) {
+	client := http.Client{Timeout: 10 * time.Second}
+	resp, err := client.Get(url)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || into == nil {
+		return resp.StatusCode, err
+	}
+	return resp.StatusCode, json.Unmarshal(text, into)
+}
