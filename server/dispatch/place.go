@@ -76,7 +76,7 @@ func (c *Core) pick(e *entry) *Link {
 	if c.cfg.Route == RouteWeighted {
 		i = c.pickNext()
 	} else {
-		i = c.table.Rendezvous(c.key())
+		i = c.sticky(c.sessions[e.session])
 	}
 	c.count.Analyzers[i].Picked++
 	return c.links[i]
@@ -101,6 +101,20 @@ func (c *Core) pickNext() int {
 		c.expected--
 	}
 	return c.table.Pick(route.Point(k))
+}
+
+// sticky picks by the key of the scanned frame. A session nearly always has one
+// agent, so its last pick is remembered: comparing a key costs less than hashing
+// it once for each analyzer.
+func (c *Core) sticky(s *Session) int {
+	if c.cfg.Route != RouteAgent {
+		return c.table.Rendezvous(c.key())
+	}
+	if s.stuckTable != c.table || string(s.stuckKey) != string(c.scanned.AgentID) {
+		s.stuckTable, s.stuckKey = c.table, append(s.stuckKey[:0], c.scanned.AgentID...)
+		s.stuckTo = c.table.Rendezvous(s.stuckKey)
+	}
+	return s.stuckTo
 }
 
 // key is what the scanned frame is routed by.

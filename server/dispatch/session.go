@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sluice/protocol"
+	"sluice/server/route"
 )
 
 // Observer hears of every frame of a session that has no wire of its own
@@ -39,6 +40,10 @@ type Session struct {
 
 	creditFrames, creditBytes uint64 // told to the sender, or the first credit
 	told                      uint64 // n of the last ACK
+
+	stuckTable *route.Table // of the last pick by agent_id
+	stuckKey   []byte
+	stuckTo    int
 
 	heardAt   time.Duration // last byte received
 	partialAt time.Duration // since when a frame is incomplete; 0: none is
