@@ -144,6 +144,17 @@ func (a *agent) idle() bool {
 	return a.up && a.plan == 0 && a.fresh == 0 && a.again.n == 0 && (a.conn == nil || a.conn.inFlight.n == 0)
 }
 
+// state says what the agent has to do.
+func (a *agent) state() string {
+	s := fmt.Sprintf("up %v, %d to make, %d fresh, %d again, paused %v", a.up, a.plan, a.fresh, a.again.n, a.paused > a.w.now)
+	if c := a.conn; c != nil {
+		frames, bytes := c.window.Unsettled()
+		s += fmt.Sprintf(", connected to %s: %d unsettled frames, %d bytes, credit for %d frames after %d, %d bytes, ready %v, draining %v, closing %v",
+			c.e.mate.proc.name, frames, bytes, c.frames, c.window.Number(), c.bytes, c.ready, c.draining, c.closing)
+	}
+	return s
+}
+
 func (a *agent) dial() {
 	if a.conn != nil || a.dialling {
 		return

@@ -117,7 +117,7 @@ func (c *loopConn) wasSilent(reason string) {
 	if !strings.HasPrefix(reason, "silent for") || cfg.Silence <= longestGap {
 		return
 	}
-	if quiet := w.now - max(c.heardAt, c.l.d.excused); quiet < cfg.Silence-longestGap {
+	if quiet := w.now - c.heardAt - (c.l.d.halted - c.halted); quiet < cfg.Silence-2*tickEvery {
 		w.fail("%s gives analyzer %d up as %s, after %v in which it could have been heard", c.l.d.name, c.link.Index(), reason, quiet)
 	}
 }
@@ -151,9 +151,6 @@ func (d *distributor) checkEmpty() {
 		}
 		// The queue keeps a chunk to append to.
 		spare += int64(max(chunkBytes, w.knobs.core.MaxFrame+protocol.HeaderSize))
-		for range l.conns {
-			spare += sparePartialBytes // half a frame, whose agent sleeps
-		}
 	}
 	if used := d.shared.BytesInUse(); used > spare {
 		w.fail("%s uses %d bytes although it holds nothing; %d can be explained", d.name, used, spare)

@@ -17,8 +17,10 @@
 // analyzer has a receipt for it, and it is asked at every step, not only at
 // the end.
 //
-// To read it: world.go (a run), events.go and process.go (time, and who lives
-// in it), network.go (connections), distributor.go, loop.go and pool.go (what
-// stands around a core), analyzer.go, agent.go, submitter.go, letters.go (dead
-// letters), oracle.go (what must hold), faults.go, heal.go.
+// To read it: world.go (a run), knobs.go (what a seed draws), events.go and
+// process.go (time, and who lives in it), network.go, pipe.go and end.go
+// (connections), distributor.go, loop.go and pool.go (what stands around a
+// core), analyzer.go and sink.go, agent.go and rude.go, submitter.go,
+// letters.go (dead letters), oracle.go, mirror.go and check.go (what must
+// hold), faults.go and strike.go, heal.go.
 package sim

@@ -59,9 +59,9 @@ func drawKnobs(r *rand.Rand) knobs {
 		distributors: 1 + r.IntN(3),
 		loops:        1 + r.IntN(2),
 		agents:       2 + r.IntN(19),
-		submitters:   r.IntN(3),
+		submitters:   r.IntN(4),
 		slowStart:    oneOf(r, 0, 2*time.Second, 10*time.Second),
-		grace:        oneOf(r, 500*time.Millisecond, 3*time.Second, 25*time.Second),
+		grace:        oneOf(r, 500*time.Millisecond, 500*time.Millisecond, 3*time.Second, 25*time.Second),
 		turnCost:     oneOf(r, 0, 0, time.Microsecond, time.Millisecond),
 		latency:      oneOf(r, 50*time.Microsecond, time.Millisecond, 20*time.Millisecond),
 		rate:         oneOf(r, 0, 0, 1<<20, 100<<20),
@@ -89,6 +89,11 @@ func drawKnobs(r *rand.Rand) knobs {
 		k.epoch = (1<<32)*time.Millisecond - time.Duration(r.IntN(20))*time.Second
 	}
 	k.drawCore(r)
+	if r.IntN(4) == 0 {
+		// Next to no places: each refused burst waits up to a second.
+		k.core.LinkWindowFrames, k.core.MaxQueueFrames = 16, oneOf(r, 1, 20)
+		k.packets, k.settled = 1000, 1000
+	}
 	k.sizes = []int{0, 0, 30, 200, 3000}
 	if big := k.core.MaxFrame - 200; r.IntN(3) == 0 {
 		k.sizes = append(k.sizes, min(big, 300_000))
@@ -108,12 +113,12 @@ func (k *knobs) drawCore(r *rand.Rand) {
 	c.MaxFrame = oneOf(r, 4<<10, 64<<10, 1<<20)
 	c.SessionWindowFrames = oneOf(r, 64, 1024, 4096)
 	c.SessionWindowBytes = oneOf(r, 1<<20, 4<<20)
-	c.LinkWindowFrames = oneOf(r, 16, 64, 1024, 32768)
+	c.LinkWindowFrames = oneOf(r, 64, 1024, 32768)
 	c.LinkWindowBytes = max(c.MaxFrame+protocol.HeaderSize, oneOf(r, 64<<10, 8<<20))
 	c.HandOverMin = oneOf(r, 1, 16, 256)
 	c.HandOverFactor = oneOf(r, 1, 2, 8)
 	c.ProbationFrames = oneOf(r, 1, 64)
-	c.MaxQueueFrames = oneOf(r, 0, 20, 500, 5000)
+	c.MaxQueueFrames = oneOf(r, 200, 1000, 5000)
 	c.ByteBudget = oneOf[int64](r, 16<<20, 256<<20)
 	if c.MaxFrame < 256<<10 && r.IntN(3) == 0 {
 		c.ByteBudget = 4 << 20 // a chunk for each stage, and little more

@@ -20,10 +20,10 @@ type process struct {
 	up      bool
 	stopped bool
 	life    int           // how often it was started; what an earlier life scheduled is void
-	busy    time.Duration // until then its thread is at work
+	busy    time.Duration // until then its thread is at work, and reads nothing
 	ranAt   time.Duration // since then it was not stopped, and hardly busy
-	excused time.Duration // until then it was stopped for long
 	haltAt  time.Duration // when it was stopped
+	halted  time.Duration // for how long in all, as far as it noticed
 	ends    []*end        // its open connections
 	held    []func()      // what fell due while it was stopped
 	accept  func(*end)    // nil: nobody listens
@@ -47,8 +47,6 @@ func (p *process) due(life int, do func()) {
 	case !p.up || p.life != life:
 	case p.stopped:
 		p.held = append(p.held, do)
-	case p.busy > p.w.now:
-		p.w.at(p.busy, func() { p.due(life, do) })
 	default:
 		do()
 	}
@@ -65,7 +63,7 @@ func (p *process) spend(d time.Duration) {
 func (p *process) live() {
 	p.up, p.stopped = true, false
 	p.life++
-	p.busy, p.ranAt, p.excused = p.w.now, p.w.now, p.w.now
+	p.busy, p.ranAt = p.w.now, p.w.now
 }
 
 func (p *process) pause() {
@@ -83,7 +81,7 @@ func (p *process) resume() {
 	p.stopped = false
 	p.ranAt = p.w.now
 	if p.w.now-p.haltAt > longestGap+tickEvery {
-		p.excused = p.w.now
+		p.halted += p.w.now - p.haltAt
 	}
 	held := p.held
 	p.held = nil

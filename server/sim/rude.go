@@ -35,9 +35,10 @@ func (a *agent) overrun() bool {
 		return false
 	}
 	var out []byte
-	for range 100 + a.w.intN(9000) {
-		if a.again.n == 0 && a.fresh == 0 {
-			out = protocol.AppendFrame(out, []byte{0xc3})
+	noise := a.w.chance(0.5) // whose answers do not merge
+	for i := range 100 + a.w.intN(9000) {
+		if noise || a.again.n == 0 && a.fresh == 0 {
+			out = protocol.AppendFrame(out, [][]byte{{0xc3}, {0x80}}[i&1])
 			c.sent(noPacket, protocol.HeaderSize+1)
 			continue
 		}
@@ -48,6 +49,10 @@ func (a *agent) overrun() bool {
 		c.window.Sent(c.inFlight.at(c.inFlight.n - 1).size)
 	}
 	c.e.write(out)
+	if a.w.chance(0.3) { // and reads no answers
+		a.pause()
+		a.w.faults.later(a.w.faults.last(), a.resume)
+	}
 	return true
 }
 

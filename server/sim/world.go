@@ -129,7 +129,12 @@ func (w *World) start() {
 
 func (w *World) path(from, to *host) *path { return w.paths[from.index*len(w.hosts)+to.index] }
 
-func (w *World) at(t time.Duration, do func()) { w.schedule.push(t, do) }
+func (w *World) at(t time.Duration, do func()) {
+	if t < w.now {
+		panic("an event in the past")
+	}
+	w.schedule.push(t, do)
+}
 
 func (w *World) after(d time.Duration, do func()) { w.schedule.push(w.now+d, do) }
 
