@@ -44,6 +44,7 @@ const (
 	maxRetryDelay  = time.Hour
 	minHealthCheck = 100 * time.Millisecond
 	maxHealthCheck = time.Hour
+	minSilence     = 500 * time.Millisecond // a loop that stood still for less is not excused
 	minPatience    = 10 * time.Millisecond
 	maxPatience    = time.Hour
 	minDeadLetters = 1 << 20

@@ -31,7 +31,7 @@ func settings() []setting {
 		duration("retry-delay", "RETRY_DELAY", "0.5", 0, maxRetryDelay, func(c *Config) *time.Duration { return &c.RetryDelay }),
 		duration("queue-timeout", "QUEUE_TIMEOUT", "60", minPatience, maxPatience, func(c *Config) *time.Duration { return &c.QueueTimeout }),
 		duration("health-check-interval", "HEALTH_CHECK_INTERVAL", "5", minHealthCheck, maxHealthCheck, func(c *Config) *time.Duration { return &c.HealthCheckInterval }),
-		duration("silence", "SILENCE", "1", minPatience, maxPatience, func(c *Config) *time.Duration { return &c.Silence }),
+		duration("silence", "SILENCE", "1", minSilence, maxPatience, func(c *Config) *time.Duration { return &c.Silence }),
 		duration("ack-timeout", "ACK_TIMEOUT", "10", minPatience, maxPatience, func(c *Config) *time.Duration { return &c.AckTimeout }),
 		duration("spill-after", "SPILL_AFTER", "0.2", minPatience, maxPatience, func(c *Config) *time.Duration { return &c.SpillAfter }),
 		duration("slow-start", "SLOW_START", "10", 0, maxPatience, func(c *Config) *time.Duration { return &c.SlowStart }),

@@ -83,6 +83,7 @@ type Core struct {
 	shared *Shared
 	table  *route.Table // loaded once a turn
 	now    time.Duration
+	nowMS  uint32 // as entries hold it; wraps after 49 days, which comparisons of the form nowMS-at survive
 
 	sessions  []*Session // by slot
 	freeSlots []uint32
@@ -145,14 +146,10 @@ func (c *Core) Links() []*Link { return c.links }
 // BeginTurn sets the time of the turn and loads the route table. now is the
 // time since an epoch that never changes, and never goes back.
 func (c *Core) BeginTurn(now time.Duration) {
-	c.now = now
+	c.now, c.nowMS = now, uint32(now/time.Millisecond)
 	c.table = c.shared.Table.Load()
 	c.short = c.shortage()
 }
-
-// ms is the turn's time as entries hold it; it wraps after 49 days, which
-// comparisons of the form ms()-at survive.
-func (c *Core) ms() uint32 { return uint32(c.now / time.Millisecond) }
 
 // TakeDirtyLinks appends to dst the links that have something to write, each
 // once, and forgets them. The loop calls NextControl and NextWrite on each

@@ -52,10 +52,15 @@ func (c *Core) tryPlace(s *Session, number uint64, frame []byte) bool {
 		c.count.Spilled++
 		return true
 	}
-	return c.tryQueue(&c.queue, s, frame, e)
+	if !c.tryQueue(&c.queue, s, frame, e) {
+		return false
+	}
+	c.count.Spilled++ // whoever has room first will have it
+	return true
 }
 
 func (c *Core) admit(l *Link, s *Session, frame []byte, e entry) bool {
+	e.at = c.nowMS
 	if !l.stage.tryAppend(&c.chunks, frame, e, false) {
 		return false
 	}
@@ -152,7 +157,7 @@ func (c *Core) tryQueue(q *ring, s *Session, frame []byte, e entry) bool {
 		c.shared.queued.Add(-1)
 		return false
 	}
-	e.at = c.ms()
+	e.at = c.nowMS
 	q.pushBack(e)
 	c.admitted(s)
 	return true

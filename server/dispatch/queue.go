@@ -73,7 +73,7 @@ func (c *Core) retryDelay(e *entry) time.Duration {
 // requeue puts an admitted entry at the head of the queue. It is never
 // refused: it was admitted before.
 func (c *Core) requeue(e entry) {
-	e.at = c.ms()
+	e.at = c.nowMS
 	c.shared.queued.Add(1)
 	c.queue.pushFront(e)
 }
@@ -140,7 +140,9 @@ func (c *Core) drainWaiting(l *Link) {
 
 // handTo copies a waiting frame to a link's stage.
 func (c *Core) handTo(l *Link, e *entry) {
-	l.stage.tryAppend(&c.chunks, c.chunks.frame(e), *e, true)
+	staged := *e
+	staged.at = c.nowMS
+	l.stage.tryAppend(&c.chunks, c.chunks.frame(e), staged, true)
 	c.chunks.release(e.chunk)
 	c.shared.queued.Add(-1)
 	l.live++
@@ -195,7 +197,7 @@ func (c *Core) refused(e *entry, code protocol.NackCode, retry time.Duration, te
 func (c *Core) expire(q *ring) {
 	limit := uint32(c.cfg.QueueTimeout / time.Millisecond)
 	q.filter(func(e *entry) bool {
-		if c.ms()-e.at <= limit {
+		if c.nowMS-e.at <= limit {
 			return true
 		}
 		c.shared.queued.Add(-1)
@@ -209,7 +211,7 @@ func (c *Core) wakeDelayed() {
 	if c.delayed.n == 0 || c.now < c.nextDue {
 		return
 	}
-	now := c.ms()
+	now := c.nowMS
 	next := time.Duration(1<<63 - 1)
 	c.delayed.filter(func(e *entry) bool {
 		if int32(now-e.at) < 0 {

@@ -48,8 +48,14 @@ const (
 	maxBusyRetry = time.Second
 )
 
-// measureRate renews this core's part of the rate at which all deliver.
+// measureRate renews this core's part of the rate at which all deliver. Only
+// while frames wait: then it is what the analyzers can take, and otherwise what
+// they were sent.
 func (c *Core) measureRate(past time.Duration) {
+	if c.queue.n == 0 {
+		c.ratedFor, c.ratedAt = 0, c.count.Delivered
+		return
+	}
 	if c.ratedFor += past; c.ratedFor < 200*time.Millisecond {
 		return
 	}
@@ -61,11 +67,15 @@ func (c *Core) measureRate(past time.Duration) {
 }
 
 // RetryAfter is when a sender that was refused should try again: when half of
-// what waits will have been delivered at the rate of now.
+// what waits will have been delivered, at the rate measured when frames last
+// waited.
 func (sh *Shared) RetryAfter() time.Duration {
 	rate := sh.rate.Load()
 	if rate <= 0 {
-		return maxBusyRetry
+		if sh.Table.Load().Empty() {
+			return maxBusyRetry
+		}
+		return 5 * minBusyRetry // nothing has waited long enough to be measured
 	}
 	wait := time.Duration(float64(sh.queued.Load()) / 2 / float64(rate) * float64(time.Second))
 	return max(minBusyRetry, min(wait, maxBusyRetry))

@@ -8,7 +8,7 @@ type entry struct {
 	chunk    uint32 // id of the chunk
 	offset   uint32 // of the header in the chunk
 	size     uint32 // bytes, header included
-	at       uint32 // ms since the core's epoch: in the queue since, or in delayed: due at
+	at       uint32 // ms since the core's epoch: in the stage or queue since, or in delayed: due at
 	attempts uint8  // hand-overs that failed
 	flags    uint8
 }

@@ -177,6 +177,16 @@ func (c *Core) inTable(l *Link) bool {
 	return l.state == linkReady && !l.draining && c.table.Weight(l.index) > 0
 }
 
+// late says that the oldest unanswered frame of a link is older than
+// SpillAfter, counted from when it was staged: an analyzer that answers what it
+// is handed in time, but is handed too little to keep up, is late as well.
 func (c *Core) late(l *Link) bool {
-	return l.handed > 0 && l.marks.n > 0 && c.now-l.marks.front().at > c.cfg.SpillAfter
+	if l.handed == 0 || l.live == 0 {
+		return false
+	}
+	i := 0
+	for l.stage.at(i).flags&entrySettled != 0 { // answered out of order: few, and dropped with the next ACK
+		i++
+	}
+	return c.nowMS-l.stage.at(i).at > uint32(c.cfg.SpillAfter/time.Millisecond)
 }
