@@ -5,10 +5,11 @@ import "time"
 // Fairness under shortage, and what a refused sender is told.
 //
 // While there is room, whoever comes is served. When the queue or the byte
-// budget is three quarters full, a session that holds more than its part of
-// what the loop holds (all unsettled frames over the sessions that have any) is
-// answered busy, before its frame is even scanned; the last quarter is for
-// those that hold less. So an agent that sends ten times as much as the others
+// budget is three quarters full, a session that holds more than one and a half
+// times its part of what the loop holds (all unsettled frames over the sessions
+// that have any) is answered busy, before its frame is even scanned; the last
+// quarter is for those that hold less. At one part exactly, senders that are
+// alike would be refused in turn, whenever they happen to be above the mean. So an agent that sends ten times as much as the others
 // finds its own frames refused, and not theirs. The part is of unsettled
 // frames and not of a rate: what a sender holds is what it takes from others.
 
@@ -18,10 +19,14 @@ func (c *Core) shortage() bool {
 	return sh.queued.Load()*4 >= int64(c.cfg.MaxQueueFrames)*3 || sh.budget.used.Load() >= sh.budget.limit/4*3
 }
 
-// overPart says that a session holds more than its part.
+// overPart says that a session holds more than its part, with some slack.
 func (c *Core) overPart(s *Session) bool {
-	return uint64(s.unsettled)*uint64(c.active) > uint64(c.held)
+	return s.unsettled >= partSlack && 2*uint64(s.unsettled)*uint64(c.active) > 3*uint64(c.held)
 }
+
+// partSlack is the number of frames that any session may hold: where a part is
+// one frame or two, half a part more or less means nothing.
+const partSlack = 4
 
 // admitted and answered keep the sums that a part is computed from.
 func (c *Core) admitted(s *Session) {
