@@ -100,6 +100,12 @@ func (l *listener) turnAway(raw net.Conn) {
 			}
 		}()
 	default:
+		// Too many linger already. The answer fits into the buffer of a fresh
+		// socket, so it is written without waiting; that a request which was not
+		// read makes the close an RST is for the client to forgive.
+		if raw.SetDeadline(time.Now().Add(lingerTimeout)) == nil {
+			_, _ = io.WriteString(raw, turnedAwayText)
+		}
 		raw.Close()
 	}
 }
