@@ -24,6 +24,7 @@ import (
 type options struct {
 	Run   runOptions   `cmd:"" default:"withargs" help:"Run the scenarios and print the table."`
 	Agent agentOptions `cmd:"" hidden:"" help:"Be an agent that is to be killed."`
+	Idle  idleOptions  `cmd:"" hidden:"" help:"Be agents that say nothing."`
 }
 
 type runOptions struct {
@@ -32,7 +33,7 @@ type runOptions struct {
 	Times    int      `placeholder:"N" help:"Make each fault at most N times, for a quick look."`
 	Beside   int      `default:"3" help:"How many rows that mostly wait run at a time."`
 	Markdown string   `placeholder:"FILE" help:"Write the table to this file too: between its two marks, if it has them."`
-	Bin      string   `env:"E2E_BIN" placeholder:"DIR" help:"Programs to test: server, analyzer and chaos in this folder, instead of building them."`
+	Bin      string   `env:"E2E_BIN" placeholder:"DIR" help:"Programs to test: server, analyzer, loadgen and chaos in this folder, instead of building them."`
 	Keep     string   `placeholder:"DIR" help:"Folder for the files of failed rows. Default: a temporary one, which is kept if a row failed."`
 }
 
@@ -44,16 +45,24 @@ type agentOptions struct {
 	Journal string `required:""`
 }
 
+type idleOptions struct {
+	To    string `required:""`
+	Count int    `required:""`
+}
+
 func main() {
 	var o options
 	k := kong.Parse(&o, kong.Name("chaos"), kong.Description("Breaks things under a running system and judges whether anything was lost."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
-	if strings.HasPrefix(k.Command(), "agent") {
+	switch k.Command() {
+	case "agent":
 		a := o.Agent
 		err = harness.RunAgent(ctx, a.Kind == "plain", a.To, a.Number, a.Rate, a.Journal)
-	} else {
+	case "idle":
+		err = harness.RunIdle(ctx, o.Idle.To, o.Idle.Count)
+	default:
 		err = run(ctx, o.Run)
 	}
 	if err != nil {

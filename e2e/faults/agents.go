@@ -98,7 +98,7 @@ func connectionChurn(r *harness.Run) {
 	r.Load(harness.Load{Clients: 2, Plain: 2, Rate: 1000})
 	r.AwaitAcked(harness.MinAcked)
 	was := measure(r)
-	c := &churn{addr: s.Distributors[0].Addr}
+	c := &churn{addr: s.Distributors[0].Addr, most: 160}
 	const workers, rate, batch = 100, 1000, 20_000
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
@@ -136,6 +136,7 @@ func connectionChurn(r *harness.Run) {
 // churn counts connections of each kind. Safe for concurrent use.
 type churn struct {
 	addr                           string
+	most                           int // packets on a connection
 	conns, answered, early, silent atomic.Int64
 }
 
@@ -154,7 +155,7 @@ func (c *churn) connection(book *harness.Book) error {
 		c.silent.Add(1)
 		return nothingComes(w, 50*time.Millisecond)
 	}
-	ids := make([]int, 1+rand.IntN(160))
+	ids := make([]int, 1+rand.IntN(c.most))
 	for i := range ids {
 		ids[i] = book.Issue()
 	}

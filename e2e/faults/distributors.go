@@ -86,6 +86,9 @@ func stoppedWhileHung(r *harness.Run) {
 		}
 		acked := s.Oracle.Acked()
 		r.Await("packets are open", func() bool { return s.Oracle.Open() > 0 || s.Oracle.Acked() > acked+100 })
+		if len(hung) > 1 {
+			r.Await("packets are in flight", func() bool { return r.Stats(0).InFlight+r.Stats(0).Queued > 0 })
+		}
 		r.Fired()
 		switch i % 3 {
 		case 0:

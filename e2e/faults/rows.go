@@ -11,9 +11,12 @@ import (
 	"sluice/e2e/harness"
 )
 
-// Rows returns the scenarios in the order of the table. Ids are those of
-// ACCEPTANCE.md; E2 to E5 are the numbered experiments of issue 3.
-func Rows() []harness.Row {
+// Rows returns the scenarios in the order of the tables. Ids are those of
+// ACCEPTANCE.md; E2 to E5 are the numbered experiments of issue 3, X2 to X5
+// those of issue 4.
+func Rows() []harness.Row { return append(faultRows(), overloadRows()...) }
+
+func faultRows() []harness.Row {
 	const none, handOver, resend, both, own = harness.NoDup, harness.HandOver, harness.Resend, harness.Both, harness.Own
 	return []harness.Row{
 		{ID: "C0", Fault: "none", Bound: none, Short: 3, Long: 5, Run: noFault},
@@ -40,6 +43,38 @@ func Rows() []harness.Row {
 		{ID: "E4", Fault: "distributor kill -9 many times in a row", Bound: resend, Short: 10, Long: 50, Run: killedInARow},
 		{ID: "E5", Fault: "analyzer of 40 % frozen at full load", Bound: handOver, Short: 3, Long: 5, Alone: true, Run: frozenAtFullLoad},
 	}
+}
+
+// overloadRows are about too much, and about peers that mean no good. Rows that
+// compare a rate with what analyzers were told to take leave the machine idle
+// enough to run beside others.
+func overloadRows() []harness.Row {
+	const none, handOver = harness.NoDup, harness.HandOver
+	rows := []harness.Row{
+		{ID: "A3", Fault: "frame lengths that cannot be, 1,000 connections each time", Bound: none, Short: 3, Long: 20, Run: badLengths},
+		{ID: "A6", Fault: "half a frame, then FIN, RST or silence", Bound: none, Short: 1, Long: 5, Run: halfFrames},
+		{ID: "A7", Fault: "TLS, HTTP and noise on the agents' port, 500 connections/s", Bound: none, Short: 3, Long: 5, Run: strangersOnThePort},
+		{ID: "A12", Fault: "agents that never read their answers", Bound: none, Short: 3, Long: 5, Run: unreadAnswers},
+		{ID: "A13", Fault: "HTTP that can be read in two ways", Bound: none, Short: 3, Long: 20, Run: smuggled},
+		{ID: "B1", Fault: "three times what the analyzers take", Bound: none, Short: 1, Long: 1, Run: tripled},
+		{ID: "B2", Fault: "all analyzers ten times slower, then normal", Bound: none, Short: 1, Long: 5, Run: tenTimesSlower},
+		{ID: "B3", Fault: "senders that ignore the window, 10 times as much", Bound: none, Short: 1, Long: 5, Run: rudeNeighbours},
+		{ID: "B4", Fault: "all agents reconnect within a second", Bound: none, Short: 1, Long: 5, Run: stormOfAgents},
+		{ID: "B5", Fault: "ten times the HTTP concurrency", Bound: none, Short: 3, Long: 20, Run: crowdedHTTP},
+		{ID: "D1", Fault: "256 descriptors and 2,000 connections", Bound: none, Short: 3, Long: 20, Run: fewDescriptors},
+		{ID: "D2", Fault: "descriptors too few for the maximum", Bound: none, Short: 3, Long: 5, Run: tooFewDescriptors},
+		{ID: "D3", Fault: "256 MiB of memory, full windows, slow analyzers", Bound: none, Short: 1, Long: 5, Run: littleMemory},
+		{ID: "D6", Fault: "an analyzer that refuses connections", Bound: handOver, Short: 1, Long: 1, Run: refusedForLong},
+		{ID: "D7", Fault: "what is left after a bit of everything", Bound: none, Short: 1, Long: 5, Run: nothingLeft},
+		{ID: "X2", Fault: "thousands of idle agents beside 100 active ones", Bound: none, Short: 1, Long: 1, Alone: true, Run: idleAgents},
+		{ID: "X3", Fault: "a rude and an endlessly slow sender beside a good one", Bound: none, Short: 1, Long: 1, Alone: true, Run: badNeighbours},
+		{ID: "X4", Fault: "100 connections/s come and go at 70 % load", Bound: none, Short: 1, Long: 1, Run: steadyChurn},
+		{ID: "X5", Fault: "one agent at ten times its part", Bound: none, Short: 1, Long: 5, Run: greedyAgent},
+	}
+	for i := range rows {
+		rows[i].Part = "Overload, hostile peers and resources"
+	}
+	return rows
 }
 
 // longest keeps the longest of several times.

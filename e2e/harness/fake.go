@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"sluice/protocol"
 )
@@ -14,6 +15,9 @@ import (
 // Misbehaviour is what a fake analyzer does wrong when it is told to. Until
 // then it is an honest one.
 type Misbehaviour string
+
+// Honest is none at all.
+const Honest Misbehaviour = "answers as it should"
 
 // The misbehaviours. Those that must cost the link their connection write no
 // receipts for what they read meanwhile.
@@ -40,6 +44,7 @@ type Fake struct {
 	// connections that ended after one.
 	Wrong, Closed atomic.Int64
 
+	pace     pace
 	ln       net.Listener
 	bad      atomic.Bool
 	mu       sync.Mutex
@@ -66,6 +71,9 @@ func newFake(addr, receipts string, what Misbehaviour) (*Fake, error) {
 
 // Misbehave switches between the fake's own way and honesty.
 func (f *Fake) Misbehave(on bool) { f.bad.Store(on) }
+
+// Pace limits what it takes in a second, over all its connections; 0: no limit.
+func (f *Fake) Pace(packets float64) { f.pace.set(packets) }
 
 // Close ends it.
 func (f *Fake) Close() {
@@ -104,6 +112,7 @@ func (f *Fake) serve(c net.Conn) {
 	r := protocol.NewFrameReader(c, protocol.DefaultMaxFrame)
 	var ctl protocol.Control
 	var out, lines []byte
+	had := 0           // of lines, before this frame
 	var n, size uint64 // data frames and their bytes
 	was := false       // it misbehaved here
 	defer func() {
@@ -136,7 +145,12 @@ func (f *Fake) serve(c net.Conn) {
 			}
 			lines = append(append(lines, s.PacketID...), '\n')
 		}
-		if r.Buffered() > 0 {
+		wait := time.Duration(0)
+		if len(lines) > 0 && len(lines) != had {
+			wait = f.pace.take()
+		}
+		had = len(lines)
+		if r.Buffered() > 0 && wait < paceSlack {
 			continue
 		}
 		bad := len(lines) > 0 && f.bad.Load()
@@ -155,7 +169,7 @@ func (f *Fake) serve(c net.Conn) {
 			} else {
 				out = protocol.AppendAck(out, n, n+4096, size+4<<20)
 			}
-			lines = lines[:0]
+			lines, had = lines[:0], 0
 		}
 		if _, err := c.Write(out); err != nil {
 			return
@@ -164,6 +178,7 @@ func (f *Fake) serve(c net.Conn) {
 			f.Wrong.Add(1)
 		}
 		out = out[:0]
+		time.Sleep(wait)
 	}
 }
 

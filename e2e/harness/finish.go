@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -25,6 +26,28 @@ func (r *Run) awaitQuiet() {
 	for size, since := r.S.recorded(), time.Now(); time.Since(since) < 250*time.Millisecond; time.Sleep(4 * pollEvery) {
 		if now := r.S.recorded(); now != size {
 			size, since = now, time.Now()
+		}
+	}
+}
+
+// watchers is how many descriptors more than at the start may be open because
+// of connections to /stats.
+const watchers = 8
+
+// awaitNothingLeft waits until no distributor has more sessions or descriptors
+// than before there were agents: row D7, of every scenario.
+func (r *Run) awaitNothingLeft() {
+	for i, d := range r.S.Distributors {
+		for began := time.Now(); ; time.Sleep(4 * pollEvery) {
+			st, err := d.Stats(context.Background())
+			open, err2 := d.proc.Descriptors()
+			if err == nil && err2 == nil && st.Sessions == 0 && open <= r.S.fresh[i]+watchers {
+				break
+			}
+			if time.Since(began) > Patience {
+				r.Fail("%s still has %d sessions and %d descriptors; there were %d at the start; %v", d.Name, st.Sessions, open, r.S.fresh[i], errors.Join(err, err2))
+				break
+			}
 		}
 	}
 }
@@ -60,6 +83,7 @@ func (r *Run) autopsy() {
 func (r *Run) finish() {
 	r.StopLoad()
 	r.awaitQuiet()
+	r.awaitNothingLeft()
 	j, res := r.judge(), r.result
 	failed, resends := r.S.failedHandOvers(), r.S.resends()
 	switch r.row.Bound {

@@ -17,7 +17,7 @@ import (
 type Lab struct {
 	Dir string // holds the programs and a folder for each run
 
-	server, analyzer, helper string
+	server, analyzer, loadgen, helper string
 
 	mu    sync.Mutex
 	ports map[int]bool
@@ -34,13 +34,14 @@ func NewLab(ctx context.Context, dir, bin string) (*Lab, error) {
 		if err != nil {
 			return nil, fmt.Errorf("where is the module: %w", err)
 		}
-		build := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./server", "./analyzer", "./e2e/chaos")
+		build := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./server", "./analyzer", "./loadgen", "./e2e/chaos")
 		build.Dir = filepath.Dir(strings.TrimSpace(string(root)))
 		if out, err := build.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("go build: %w\n%s", err, bytes.TrimSpace(out))
 		}
 	}
-	l.server, l.analyzer, l.helper = filepath.Join(bin, "server"), filepath.Join(bin, "analyzer"), filepath.Join(bin, "chaos")
+	l.server, l.analyzer = filepath.Join(bin, "server"), filepath.Join(bin, "analyzer")
+	l.loadgen, l.helper = filepath.Join(bin, "loadgen"), filepath.Join(bin, "chaos")
 	return l, nil
 }
 

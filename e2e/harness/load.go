@@ -29,6 +29,7 @@ func Full() Load { return Load{Clients: 4, Plain: 2} }
 type agent interface {
 	Send(n int) bool // false: not taken, because the agent is closing
 	Close(ctx context.Context) error
+	Busy() int    // answers busy or unavailable
 	Resends() int // packets sent again because their connection was lost
 }
 
@@ -70,6 +71,8 @@ func (a *clientAgent) Close(ctx context.Context) error {
 	return a.c.Close(ctx)
 }
 
+func (a *clientAgent) Busy() int { return int(a.c.Stats().Busy) }
+
 // Resends takes off what was answered busy or unavailable: that is sent again
 // too, and was never delivered.
 func (a *clientAgent) Resends() int {
@@ -80,6 +83,7 @@ func (a *clientAgent) Resends() int {
 // crew are the agents that run, and what paces them.
 type crew struct {
 	agents []agent
+	books  []*Book
 	stop   chan struct{}
 	done   sync.WaitGroup
 
@@ -112,7 +116,7 @@ func (o *Oracle) start(l Load, addrs []string) (*crew, error) {
 		workers = append(workers, worker{a, book})
 	}
 	for _, w := range workers {
-		c.agents = append(c.agents, w.agent)
+		c.agents, c.books = append(c.agents, w.agent), append(c.books, w.Book)
 		c.done.Go(func() { c.send(w.agent, w.Book, float64(l.Rate)/float64(len(workers))) })
 	}
 	return c, nil

@@ -30,6 +30,8 @@ type Oracle struct {
 type Book struct {
 	Agent int
 
+	delivered atomic.Int64
+
 	oracle  *Oracle
 	journal *os.File // of an agent in a process of its own; nil: none
 	mu      sync.Mutex
@@ -115,6 +117,7 @@ func (b *Book) Withdraw(n int) {
 func (b *Book) Acked(n int) {
 	if b.answer(n, acked) {
 		b.oracle.acked.Add(1)
+		b.delivered.Add(1)
 		b.note('a', n)
 	}
 }

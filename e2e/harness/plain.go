@@ -34,6 +34,7 @@ type Plain struct {
 	held     int // packets without an answer
 	resends  int // sent again because their connection was lost
 	connects int
+	busy     int
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -94,6 +95,13 @@ func (p *Plain) Resends() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.resends
+}
+
+// Busy counts the answers that told it to come again later.
+func (p *Plain) Busy() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.busy
 }
 
 func (p *Plain) over() bool { return p.gaveUp || p.closing && p.held == 0 }
@@ -264,6 +272,7 @@ func (p *Plain) answer(a answer) error {
 func (p *Plain) nacked(n int, a answer) {
 	switch a.code {
 	case codeBusy, codeUnavailable, codeDraining:
+		p.busy++
 		p.waiting = append(p.waiting, n)
 		p.leaving = p.leaving || a.code == codeDraining
 		if a.retry > 0 && time.Now().After(p.pause) {

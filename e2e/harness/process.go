@@ -43,6 +43,15 @@ func startProcess(dir, name, program string, args, env []string) (*Process, erro
 	return p, nil
 }
 
+// confined has a shell prepare the process first, as with "ulimit -n 256"; then
+// the program takes the shell's place, and its id.
+func confined(by, program string, args []string) (string, []string) {
+	if by == "" {
+		return program, args
+	}
+	return "/bin/sh", append([]string{"-c", by + ` && exec "$0" "$@"`, program}, args...)
+}
+
 // PID is the process's id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
@@ -76,6 +85,15 @@ func (p *Process) ExitWithin(limit time.Duration) (code int, ok bool) {
 	case <-time.After(limit):
 		return 0, false
 	}
+}
+
+// Written returns all that it wrote.
+func (p *Process) Written() string {
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 // Tail returns the last lines that it wrote.

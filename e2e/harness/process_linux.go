@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // dieWithParent has the kernel kill the child when the harness dies, however it
@@ -54,6 +56,41 @@ func (p *Process) RSS() (int, error) {
 func (p *Process) Descriptors() (int, error) {
 	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.PID()))
 	return len(open), err
+}
+
+// Threads returns how many threads there are.
+func (p *Process) Threads() (int, error) {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.PID()))
+	return len(tasks), err
+}
+
+// Polled returns how many descriptors each of its epoll instances watches: of a
+// distributor, what each of its loops has, and Go's own.
+func (p *Process) Polled() (counts []int, err error) {
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.PID()))
+	for _, fd := range open {
+		at, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", p.PID(), fd.Name()))
+		if err != nil || at != "anon_inode:[eventpoll]" {
+			continue // closed since
+		}
+		info, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", p.PID(), fd.Name()))
+		if err != nil {
+			return nil, err
+		}
+		counts = append(counts, strings.Count(string(info), "tfd:"))
+	}
+	return counts, err
+}
+
+// LimitDescriptors changes how many files it may have open, while it runs, up to
+// the hard limit that it was started with.
+func (p *Process) LimitDescriptors(n int) error {
+	var limit unix.Rlimit
+	if err := unix.Prlimit(p.PID(), unix.RLIMIT_NOFILE, nil, &limit); err != nil {
+		return fmt.Errorf("prlimit: %w", err)
+	}
+	limit.Cur = uint64(n)
+	return unix.Prlimit(p.PID(), unix.RLIMIT_NOFILE, &limit, nil)
 }
 
 // machineCPU returns the processor time that the whole machine has used and

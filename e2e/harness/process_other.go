@@ -22,6 +22,15 @@ func (p *Process) RSS() (int, error) { return 0, errNoProc }
 // Descriptors returns how many file descriptors are open.
 func (p *Process) Descriptors() (int, error) { return 0, errNoProc }
 
+// Threads returns how many threads there are.
+func (p *Process) Threads() (int, error) { return 0, errNoProc }
+
+// Polled returns how many descriptors each of its epoll instances watches.
+func (p *Process) Polled() ([]int, error) { return nil, errNoProc }
+
+// LimitDescriptors changes how many files it may have open, while it runs.
+func (p *Process) LimitDescriptors(int) error { return errNoProc }
+
 func machineCPU() (used, had time.Duration, err error) { return 0, 0, errNoProc }
 
 func ownCPU() (time.Duration, error) { return 0, errNoProc }

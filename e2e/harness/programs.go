@@ -67,7 +67,23 @@ type Stats struct {
 	LateAnswers, FalseAcks                uint64
 	Unaccounted                           int64
 	Rejected                              map[string]uint64
+	Connections                           ConnectionStats
+	HTTP                                  HTTPStats
 	Analyzers                             []AnalyzerStats
+}
+
+// ConnectionStats is what became of agents' connections.
+type ConnectionStats struct {
+	Open         int               `json:"open"`
+	Accepted     uint64            `json:"accepted"`
+	Refused      map[string]uint64 `json:"refused"`
+	AcceptErrors map[string]uint64 `json:"accept_errors"`
+}
+
+// HTTPStats is what became of HTTP requests.
+type HTTPStats struct {
+	Requests uint64            `json:"requests"`
+	Refused  map[string]uint64 `json:"refused"`
 }
 
 // AnalyzerStats is one analyzer's part of Stats.
@@ -100,6 +116,8 @@ func (s *Stats) UnmarshalJSON(text []byte) error {
 		HungUp       uint64            `json:"hung_up_sessions"`
 		LateAnswers  uint64            `json:"late_answers"`
 		FalseAcks    uint64            `json:"false_acks"`
+		Connections  ConnectionStats   `json:"connections"`
+		HTTP         HTTPStats         `json:"http"`
 		Analyzers    []AnalyzerStats   `json:"analyzers"`
 	}
 	if err := json.Unmarshal(text, &in); err != nil {
@@ -108,7 +126,8 @@ func (s *Stats) UnmarshalJSON(text []byte) error {
 	*s = Stats{Received: in.Received, Delivered: in.Delivered, Queued: in.Queued, InFlight: in.InFlight,
 		Redispatched: in.Redispatched, Spilled: in.Spilled, Abandoned: in.Abandoned, DeadLettered: in.DeadLettered,
 		Sessions: in.Sessions, HungUp: in.HungUp, LateAnswers: in.LateAnswers, FalseAcks: in.FalseAcks,
-		Unaccounted: in.Unaccounted, Rejected: in.Rejected, Analyzers: in.Analyzers}
+		Unaccounted: in.Unaccounted, Rejected: in.Rejected,
+		Connections: in.Connections, HTTP: in.HTTP, Analyzers: in.Analyzers}
 	return nil
 }
 
@@ -133,6 +152,7 @@ type Distributor struct {
 	lab  *Lab
 	dir  string
 	env  []string
+	by   string // shell command that confines it; empty: none
 	proc *Process
 	web  *http.Client
 
@@ -148,7 +168,8 @@ func (d *Distributor) Start() (err error) {
 	if d.stopWatch != nil {
 		d.stopWatch()
 	}
-	if d.proc, err = startProcess(d.dir, d.Name, d.lab.server, nil, d.env); err != nil {
+	program, args := confined(d.by, d.lab.server, nil)
+	if d.proc, err = startProcess(d.dir, d.Name, program, args, d.env); err != nil {
 		return err
 	}
 	d.mu.Lock()

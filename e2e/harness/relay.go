@@ -45,6 +45,7 @@ type Relay struct {
 	mode    Mode
 	changed chan struct{} // closed with each change of mode
 	pairs   map[*pair]bool
+	refused []time.Time // moments at which a connection was refused
 	closed  bool
 	done    sync.WaitGroup
 }
@@ -99,6 +100,13 @@ func (r *Relay) CutInside(w Way) {
 	}
 }
 
+// Refused returns when connections were refused.
+func (r *Relay) Refused() []time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]time.Time(nil), r.refused...)
+}
+
 // Severed counts the connections that CutInside has cut.
 func (r *Relay) Severed() int { return int(r.severed.Load()) }
 
@@ -140,6 +148,9 @@ func (r *Relay) accept() {
 			continue
 		}
 		if m, _ := r.now(); m.Refuse {
+			r.mu.Lock()
+			r.refused = append(r.refused, time.Now())
+			r.mu.Unlock()
 			reset(c)
 			continue
 		}

@@ -6,7 +6,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"syscall"
 	"time"
 )
 
@@ -28,6 +30,7 @@ const (
 type Row struct {
 	ID    string // of ACCEPTANCE.md, or E1 … for the experiments of issue 3
 	Fault string
+	Part  string // of the table of verdicts; rows of one part follow each other
 	Bound Bound
 	Short int  // how often the fault is made in the short form
 	Long  int  // at least, in the long form
@@ -70,13 +73,14 @@ type Run struct {
 	fired    bool
 	settling *settling
 	judged   bool
+	after    []func() error
 	bound    int // the scenario's own
 	why      string
 }
 
 // Execute runs a scenario and judges it.
 func (l *Lab) Execute(row *Row, form Form) *Result {
-	r := &Run{lab: l, row: row, Long: form.Long, result: &Result{ID: row.ID, Fault: row.Fault, Due: row.Short}}
+	r := &Run{lab: l, row: row, Long: form.Long, result: &Result{ID: row.ID, Fault: row.Fault, Part: row.Part, Due: row.Short}}
 	if form.Long {
 		r.result.Due = row.Long
 	}
@@ -119,6 +123,11 @@ func (l *Lab) Execute(row *Row, form Form) *Result {
 	} else {
 		r.result.Seen = append(r.result.Seen, "files in "+dir)
 	}
+	for _, f := range r.after {
+		if err := f(); err != nil {
+			r.Fail("afterwards: %v", err)
+		}
+	}
 	r.result.Took = time.Since(began)
 	return r.result
 }
@@ -131,6 +140,11 @@ func (r *Run) Start(o Options) *System {
 	r.Must(s.start())
 	for _, a := range s.Analyzers {
 		r.AwaitUp(a)
+	}
+	for _, d := range s.Distributors {
+		n, err := d.proc.Descriptors()
+		r.Must(err)
+		s.fresh = append(s.fresh, n)
 	}
 	return s
 }
@@ -272,8 +286,45 @@ func (r *Run) Pick() *Analyzer { return r.S.Analyzers[r.Rand.IntN(len(r.S.Analyz
 // BoundIs sets the bound of duplicates of a scenario that judges it itself.
 func (r *Run) BoundIs(n int, why string) { r.bound, r.why = n, why }
 
+// Left is what is left of the time that the row was given; 0 in the short form.
+func (r *Run) Left() time.Duration { return max(0, time.Until(r.until)) }
+
+// Defer has something done when everything of the scenario has ended.
+func (r *Run) Defer(f func() error) { r.after = append(r.after, f) }
+
 // Path is a file of the run's own folder.
 func (r *Run) Path(name string) string { return filepath.Join(r.dir, name) }
+
+// Server starts one more distributor, with ports of its own and no analyzers
+// that exist, for scenarios about how it starts. by confines it; it may be empty.
+func (r *Run) Server(name, by string, settings map[string]string) *Process {
+	env := []string{"LISTEN=127.0.0.1:0", "HTTP_LISTEN=127.0.0.1:0", "ANALYZERS=nobody=tcp://127.0.0.1:1", "DEAD_LETTER_DIR=" + r.Path(name+"-dead-letters")}
+	for k, v := range settings {
+		env = append(env, k+"="+v)
+	}
+	program, args := confined(by, r.lab.server, nil)
+	p, err := startProcess(r.dir, name, program, args, env)
+	r.Must(err)
+	return p
+}
+
+// Goroutines ends a distributor by SIGQUIT, on which Go writes a dump of all
+// goroutines, and counts them. Everything should be quiet before.
+func (r *Run) Goroutines(d *Distributor) int {
+	was := len(d.proc.Written())
+	d.proc.Signal(syscall.SIGQUIT)
+	if _, ended := d.proc.ExitWithin(Patience); !ended {
+		r.Fail("%s did not end after SIGQUIT", d.Name)
+		d.Kill()
+	}
+	n := len(goroutine.FindAllString(d.proc.Written()[was:], -1))
+	if n == 0 {
+		r.Invalid("%s wrote no dump after SIGQUIT", d.Name)
+	}
+	return n
+}
+
+var goroutine = regexp.MustCompile(`(?m)^goroutine [0-9]+ `)
 
 // Helper starts the harness's own program in one of its modes.
 func (r *Run) Helper(name string, args ...string) *Process {

@@ -21,6 +21,7 @@ type Options struct {
 	AgentRelay   bool     // a relay before each distributor, where agents connect
 	Fakes        []Misbehaviour
 	Env          map[string]string // settings of the distributors, over the harness's
+	By           string            // shell command that confines the distributors, as "ulimit -n 256"
 }
 
 // fakeWeight is the weight of each fake analyzer.
@@ -43,8 +44,9 @@ type System struct {
 	Distributors []*Distributor
 	AgentRelays  []*Relay // one before each distributor, if asked for
 
-	crew *crew
-	past int // resends of crews that are gone
+	crew  *crew
+	fresh []int // descriptors of each distributor when all was up
+	past  int   // resends of crews that are gone
 }
 
 func (l *Lab) newSystem(dir string, o Options) (*System, error) {
@@ -89,6 +91,7 @@ func (l *Lab) newSystem(dir string, o Options) (*System, error) {
 		if err != nil {
 			return s, err
 		}
+		d.by = o.By
 		s.Distributors = append(s.Distributors, d)
 		env := settings()
 		for k, v := range o.Env {

@@ -9,6 +9,7 @@ import (
 // Result is the verdict on one scenario.
 type Result struct {
 	ID, Fault string
+	Part      string // of the table
 
 	Times, Due    int // how often the fault fired, and had to
 	Issued, Acked int
@@ -44,16 +45,37 @@ func (r *Result) bound() string {
 	return fmt.Sprintf("%d (%s)", r.Bound, r.BoundIs)
 }
 
-// Markdown returns the results as the table of docs/RELIABILITY.md.
+// Markdown returns the results as the tables of docs/RELIABILITY.md, one for
+// each part.
 func Markdown(results []*Result) string {
+	var parts []string
+	of := map[string][]*Result{}
+	for _, r := range results {
+		if of[r.Part] == nil {
+			parts = append(parts, r.Part)
+		}
+		of[r.Part] = append(of[r.Part], r)
+	}
 	var b strings.Builder
+	for i, part := range parts {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		if part != "" {
+			fmt.Fprintf(&b, "%s:\n\n", part)
+		}
+		writeTable(&b, of[part])
+	}
+	return b.String()
+}
+
+func writeTable(b *strings.Builder, results []*Result) {
 	b.WriteString("| row | fault | times | acknowledged | lost | dup | dup bound | settled within | verdict | seen |\n")
 	b.WriteString("|---|---|--:|--:|--:|--:|---|--:|---|---|\n")
 	for _, r := range results {
-		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %s | %.1f s | %s | %s |\n", r.ID, r.Fault, r.Times, r.Acked,
+		fmt.Fprintf(b, "| %s | %s | %d | %d | %d | %d | %s | %.1f s | %s | %s |\n", r.ID, r.Fault, r.Times, r.Acked,
 			r.Lost, r.Dup, r.bound(), r.Settle.Seconds(), r.Status(), strings.ReplaceAll(strings.Join(r.Seen, "; "), "|", "\\|"))
 	}
-	return b.String()
 }
 
 // Why tells what was wrong, a line each; empty if nothing was.
