@@ -260,6 +260,15 @@ func TestCopyTruncate(t *testing.T) {
 			}
 			want := w.written.Load()
 			var stats nodeStats
+			// Files are read in order, so the last line comes last; the lag alone is
+			// of the agent's last look, which may have been before it was written.
+			await.True(t, "the last line, unless it was truncated", func() bool {
+				if truncatedLines[want-1] {
+					return true
+				}
+				d := delivered(t, s.outputs)
+				return want <= int64(len(d.seen)) && d.seen[want-1] > 0
+			})
 			await.True(t, "nothing is left to read", func() bool {
 				stats = getStats(t, web)
 				lag := int64(0)

@@ -36,7 +36,8 @@ import (
 type File struct {
 	ID   string `json:"id"` // part of packet ids; see tail.Identity
 	Path string `json:"path"`
-	Name string `json:"name"` // the path under which it was found first
+	Real string `json:"real,omitempty"` // what Path, a symbolic link, led to
+	Name string `json:"name"`           // the path under which it was found first
 
 	Dev      uint64 `json:"dev"`
 	Ino      uint64 `json:"ino"`
@@ -81,6 +82,7 @@ type Store struct {
 	files   map[string]*File
 	journal *os.File
 	number  uint64 // of the journal
+	begun   bool   // something was written to it
 	buf     []byte
 	dirty   bool
 	failing bool
@@ -214,6 +216,17 @@ func (s *Store) Update(id string, change func(*File)) {
 	if f := s.files[id]; f != nil {
 		change(f)
 		s.dirty = true
+	}
+}
+
+// End changes a file, as Update does, and writes it at once: that a life is over
+// must survive a crash, or what is next on its inode would be taken for it.
+func (s *Store) End(id string, change func(*File)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.files[id]; f != nil {
+		change(f)
+		s.record(event{Op: opFile, File: f})
 	}
 }
 

@@ -115,3 +115,38 @@ func TestOldEndsAreForgotten(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A life that is over stays over in a crash: the next on its inode has the same
+// first bytes, perhaps.
+func TestEndSurvivesACrash(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	s.Begin(File{ID: "f", Ino: 7})
+	s.Acked([]Ack{{"f", 20, 99}})
+	at := time.Now().Round(0).UTC()
+	s.End("f", func(f *File) { f.Ended, f.Why = at, "truncated" })
+	crash(s)
+	s = open(t, dir)
+	if f, _ := s.Get("f"); !f.Ended.Equal(at) || f.Why != "truncated" || f.Acked != 20 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// While nothing can be written there must not be one more journal each second.
+func TestJournalsDoNotPileUp(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	if err := os.MkdirAll(filepath.Join(dir, pictureName+".new", "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		s.Update("", nil)
+		s.dirty = true
+		if err := s.Save(); err == nil {
+			t.Fatal("saved")
+		}
+	}
+	if n, err := s.journals(); err != nil || len(n) > 1 {
+		t.Errorf("journals %v, %v", n, err)
+	}
+}

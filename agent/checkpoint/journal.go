@@ -115,7 +115,8 @@ func (s *Store) flush() {
 		s.buf = s.buf[:0]
 		return
 	}
-	_, err := s.journal.Write(s.buf)
+	n, err := s.journal.Write(s.buf)
+	s.begun = s.begun || n > 0
 	s.buf = s.buf[:0]
 	s.failed(err)
 }
@@ -160,6 +161,12 @@ func (s *Store) replay(n uint64) error {
 	}
 	defer f.Close()
 	in := bufio.NewReader(f)
+	passed := 0
+	defer func() {
+		if passed > 0 {
+			s.log.Warn("lines of the journal were passed over", "journal", n, "lines", passed)
+		}
+	}()
 	for {
 		line, err := in.ReadString('\n')
 		if err == io.EOF {
@@ -169,7 +176,7 @@ func (s *Store) replay(n uint64) error {
 			return err
 		}
 		if err := s.apply(strings.TrimSuffix(line, "\n")); err != nil {
-			s.log.Warn("a line of the journal was passed over", "journal", n, "error", err)
+			passed++
 		}
 	}
 }

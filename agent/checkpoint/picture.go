@@ -33,7 +33,10 @@ func (s *Store) load() error {
 	var p picture
 	if err == nil {
 		if err := json.Unmarshal(text, &p); err != nil {
-			return fmt.Errorf("%s is damaged: %w", filepath.Join(s.dir, pictureName), err)
+			return s.damaged(err)
+		}
+		if slices.Contains(p.Files, nil) {
+			return s.damaged(errors.New("a file is null"))
 		}
 		if p.Version != version {
 			return fmt.Errorf("%s has version %d, this agent knows %d", filepath.Join(s.dir, pictureName), p.Version, version)
@@ -60,6 +63,12 @@ func (s *Store) load() error {
 		}
 	}
 	return nil
+}
+
+// damaged does not go on by itself: to forget what was delivered is for people to
+// decide.
+func (s *Store) damaged(err error) error {
+	return fmt.Errorf("%s is damaged: %w; move the folder away to begin anew, which ships all files again", filepath.Join(s.dir, pictureName), err)
 }
 
 // Save writes a new picture if there is anything new, syncs it, and begins a
@@ -102,16 +111,20 @@ func (s *Store) turnJournal() (text []byte, number uint64, err error) {
 	if !s.dirty && s.journal != nil {
 		return nil, 0, nil
 	}
-	next, err := os.OpenFile(filepath.Join(s.dir, journalName(s.number+1)), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		s.failed(err)
-		return nil, 0, err
+	// A journal that nothing was written to is as good as a new one: on a full disk
+	// there would be one more each second.
+	if s.journal == nil || s.begun {
+		next, err := os.OpenFile(filepath.Join(s.dir, journalName(s.number+1)), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			s.failed(err)
+			return nil, 0, err
+		}
+		if s.journal != nil {
+			s.journal.Close()
+		}
+		s.journal, s.begun = next, false
+		s.number++
 	}
-	if s.journal != nil {
-		s.journal.Close()
-	}
-	s.journal = next
-	s.number++
 	s.forget(time.Now())
 	p := picture{Version: version, Agent: s.agent, Journal: s.number, Files: make([]*File, 0, len(s.files))}
 	for _, f := range s.files {

@@ -54,6 +54,8 @@ type Streams struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	slots  chan struct{}
+	ending chan struct{} // closed by Stop
+	once   sync.Once
 
 	mu        sync.Mutex
 	open      map[*source]io.Closer
@@ -72,7 +74,7 @@ type Stat struct {
 
 // New returns Streams without an input.
 func New(cfg Config) *Streams {
-	s := &Streams{cfg: cfg, open: map[*source]io.Closer{}, slots: make(chan struct{}, maxConnections)}
+	s := &Streams{cfg: cfg, open: map[*source]io.Closer{}, slots: make(chan struct{}, maxConnections), ending: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -153,8 +155,11 @@ func (c *source) run(in io.Reader) error {
 		}
 	}()
 	p := pending{c: c}
-	linger := time.NewTimer(time.Hour)
-	defer linger.Stop()
+	defer func() { c.s.lost.Add(int64(len(p.buf))) }() // nothing, but after Stop gave up
+	linger, quiet := alarm{t: time.NewTimer(time.Hour)}, time.NewTimer(time.Hour)
+	defer linger.t.Stop()
+	defer quiet.Stop()
+	ending := c.s.ending
 	for {
 		select {
 		case <-c.s.ctx.Done():
@@ -176,19 +181,47 @@ func (c *source) run(in io.Reader) error {
 				return errors.Join(got.err, err)
 			}
 			free <- got.b[:cap(got.b)]
-			linger.Reset(c.s.cfg.Linger)
-		case <-linger.C:
+			linger.by(c.s.cfg.Linger)
+		case <-ending:
+			ending = nil
+			quiet.Reset(lastWord)
+		case <-quiet.C:
+			return p.ship(lines.All)
+		case <-linger.t.C:
+			linger.set = false
 			flush := lines.Hold
 			if c.s.cfg.Splitter.First != nil && time.Since(p.grew) >= c.s.cfg.Hold {
 				flush = lines.Lines
 			} else if len(p.buf) > 0 {
-				linger.Reset(max(c.s.cfg.Hold, c.s.cfg.Linger))
+				linger.by(max(c.s.cfg.Hold, c.s.cfg.Linger))
 			}
 			if err := p.ship(flush); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// lastWord is how long Stop waits for a read to end after its input was closed. A
+// read from a pipe that is standard input does not end with that: it ends with
+// the process.
+const lastWord = 100 * time.Millisecond
+
+// alarm is a timer that is set only to an earlier time: lines that keep coming
+// must not put off the packet that the first of them waits for.
+type alarm struct {
+	t   *time.Timer
+	set bool
+	at  time.Time
+}
+
+func (a *alarm) by(d time.Duration) {
+	at := time.Now().Add(d)
+	if a.set && !at.Before(a.at) {
+		return
+	}
+	a.set, a.at = true, at
+	a.t.Reset(d)
 }
 
 // pending is what was read and not yet shipped. Its bytes are its own, and a raw
@@ -324,6 +357,7 @@ func (s *Streams) Stop(ctx context.Context) {
 		in.Close()
 	}
 	s.mu.Unlock()
+	s.once.Do(func() { close(s.ending) })
 	stop := context.AfterFunc(ctx, s.cancel)
 	defer stop()
 	s.wg.Wait()

@@ -3,6 +3,7 @@ package tail
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,9 +29,12 @@ func (t *Tailer) scan(now time.Time) {
 		f.matched = false
 	}
 	for _, pattern := range t.cfg.Patterns {
+		// A pattern without wildcards is a path too, whose own problem must not be
+		// taken for the pattern's and solved with it.
+		key := "--file " + pattern
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
-			t.problem(pattern, "bad pattern", err)
+			t.problem(key, "bad pattern", err)
 			continue
 		}
 		found := false
@@ -38,16 +42,18 @@ func (t *Tailer) scan(now time.Time) {
 			if t.excluded(path, pattern) {
 				continue
 			}
-			found = true
-			t.look(path, now)
+			found = t.look(path, path == pattern, now) || found
 		}
 		switch {
 		case found:
-			t.solved(pattern)
+			t.solved(key)
 		case t.cfg.Once:
-			t.problem(pattern, "no file matches", nil)
+			t.problem(key, "no file matches", nil)
+		case t.first:
+			t.cfg.Log.Info("no file matches yet", "pattern", pattern)
 		}
 	}
+	t.pardon()
 	if t.first {
 		t.first = false
 		t.search(now)
@@ -57,6 +63,18 @@ func (t *Tailer) scan(now time.Time) {
 			f.unmatched = time.Time{}
 		} else if f.unmatched.IsZero() {
 			f.unmatched = now
+		}
+	}
+}
+
+// pardon drops the problems of files that are no longer there.
+func (t *Tailer) pardon() {
+	for path := range t.complain {
+		if !filepath.IsAbs(path) || slices.ContainsFunc(t.files, func(f *File) bool { return f.path == path }) {
+			continue
+		}
+		if _, err := os.Lstat(path); os.IsNotExist(err) {
+			t.solved(path)
 		}
 	}
 }
@@ -72,25 +90,32 @@ func (t *Tailer) excluded(path, pattern string) bool {
 		if ok, _ := filepath.Match(e, path); ok {
 			return true
 		}
+		if ok, _ := filepath.Match(e, absolute(path)); ok {
+			return true
+		}
 	}
 	return false
 }
 
 // look deals with one path that matches. A file that is open under another path
-// is the same file, whatever it is called now.
-func (t *Tailer) look(path string, now time.Time) {
-	if abs, err := filepath.Abs(path); err == nil {
-		path = abs
-	}
+// is the same file, whatever it is called now. It returns false if there is
+// nothing to ship: folders and pipes that a wildcard matches are passed over; one
+// that was named is a mistake that has to be told.
+func (t *Tailer) look(path string, named bool, now time.Time) bool {
+	path = absolute(path)
 	st, err := os.Stat(path)
 	if err != nil {
 		if !os.IsNotExist(err) {
 			t.problem(path, "cannot be looked at", err)
+			return true
 		}
-		return
+		return false
 	}
 	if !st.Mode().IsRegular() {
-		return
+		if named {
+			t.problem(path, "is no regular file and is not read: folders need a glob, pipes and sockets --stdin or --listen", nil)
+		}
+		return named
 	}
 	sys := st.Sys().(*syscall.Stat_t)
 	key := inode{uint64(sys.Dev), sys.Ino}
@@ -100,11 +125,19 @@ func (t *Tailer) look(path string, now time.Time) {
 			f.path = path
 			f.remember()
 		}
-		return
+		return true
 	}
 	if f := t.open(path, now, nil); f != nil {
 		f.matched = true
 	}
+	return true
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 func samePlace(path string, key inode) bool {
@@ -138,7 +171,7 @@ func (t *Tailer) open(path string, now time.Time, only *checkpoint.File) *File {
 		return nil
 	}
 	t.solved(path)
-	rec, known := t.recall(st, head)
+	rec, known := t.recall(file, st, head)
 	if only != nil && (!known || rec.ID != only.ID) {
 		file.Close()
 		return nil
@@ -176,13 +209,14 @@ const (
 
 // recall finds what is remembered of a file by its identity. What has the same
 // inode and is not the same file has ended.
-func (t *Tailer) recall(st status, head []byte) (checkpoint.File, bool) {
+func (t *Tailer) recall(file *os.File, st status, head []byte) (checkpoint.File, bool) {
 	same := t.cfg.Store.Find(func(r *checkpoint.File) bool {
 		return r.Dev == st.dev && r.Ino == st.ino && r.Why != whyTruncated && r.Why != whyReplaced
 	})
 	for _, rec := range same {
 		sameBirth := rec.Birth == 0 || st.birth == 0 || rec.Birth == st.birth
-		if sameBirth && st.size >= rec.Acked && t.sums.matches(fingerprint{rec.Print, rec.PrintLen}, head) {
+		if sameBirth && st.size >= rec.Acked && t.sums.matches(fingerprint{rec.Print, rec.PrintLen}, head) &&
+			(st.size >= rec.Size || t.sameBytes(file, rec.Start, rec.Acked, rec.Sum)) {
 			return rec, true
 		}
 		why := whyReplaced
@@ -193,7 +227,7 @@ func (t *Tailer) recall(st status, head []byte) (checkpoint.File, bool) {
 			t.lost.gone.Add(unread)
 			t.cfg.Log.Warn("file was replaced unread", "path", rec.Path, "unread_bytes", unread)
 		}
-		t.cfg.Store.Update(rec.ID, func(r *checkpoint.File) { r.Ended, r.Why, r.Cuts = time.Now(), why, nil })
+		t.cfg.Store.End(rec.ID, func(r *checkpoint.File) { r.Ended, r.Why, r.Cuts = time.Now(), why, nil })
 	}
 	return checkpoint.File{}, false
 }
@@ -204,7 +238,10 @@ func (t *Tailer) resume(file *os.File, path string, st status, rec checkpoint.Fi
 	f := t.newFile(file, path, rec.Name, rec.ID, st, fingerprint{rec.Print, rec.PrintLen}, now)
 	f.start, f.pos, f.sum, f.cuts = rec.Start, rec.Acked, rec.Sum, rec.Cuts
 	f.ledger.reset(f.pos, f.sum)
-	t.cfg.Store.Update(rec.ID, func(r *checkpoint.File) { r.Path, r.Ended, r.Why = path, time.Time{}, "" })
+	t.cfg.Store.Update(rec.ID, func(r *checkpoint.File) { r.Path, r.Real, r.Ended, r.Why = path, f.real, time.Time{}, "" })
+	if rec.Acked == rec.Start && len(rec.Cuts) == 0 {
+		t.suspect(f, now) // the last agent may have ended before it was sure
+	}
 	t.insert(f)
 	t.cfg.Log.Debug("file: resumed", "path", path, "id", f.id, "offset", f.pos, "size", st.size)
 	return f
@@ -232,29 +269,44 @@ func (t *Tailer) newFile(file *os.File, path, name, id string, st status, p fing
 	f := &File{
 		t: t, file: file, path: path, name: name, id: id, inode: st.inode, birth: st.birth, print: p,
 		origin: ship.NewOrigin(id, filepath.Base(name), append([]ship.Pair{{Key: "path", Value: name}}, t.cfg.Pairs...)...),
-		batch:  t.cfg.Batch, mtime: st.mtime, noticed: now, grew: now, poll: hotPoll, target: st.size,
+		batch:  t.cfg.Batch, mtime: st.mtime, noticed: now, grew: now, poll: hotPoll, target: st.size, complained: -1,
 	}
 	f.setSize(st.size)
+	if real, err := filepath.EvalSymlinks(path); err == nil && real != path {
+		f.real = real
+	}
 	return f
 }
 
 // search looks for files that were followed and that no pattern matches any
-// more, by their inodes in the folders where they were. What is not found is
-// gone.
+// more, by their inodes in the folders where they were, and where the symbolic
+// links to them led. What is not found is gone. What is still where a pattern
+// once matched it was not rotated: the patterns have changed, and it is left.
 func (t *Tailer) search(now time.Time) {
 	folders := map[string]map[inode]string{}
 	for _, rec := range t.cfg.Store.Files() {
 		if !rec.Ended.IsZero() || t.followed(rec.ID) {
 			continue
 		}
-		dir := filepath.Dir(rec.Path)
-		if folders[dir] == nil {
-			folders[dir] = inodesIn(dir)
-		}
-		if path, ok := folders[dir][inode{rec.Dev, rec.Ino}]; ok {
-			if f := t.open(path, now, &rec); f != nil {
+		path := ""
+		for _, place := range []string{rec.Path, rec.Real} {
+			dir := filepath.Dir(place)
+			if place == "" || path != "" {
 				continue
 			}
+			if folders[dir] == nil {
+				folders[dir] = inodesIn(dir)
+			}
+			path = folders[dir][inode{rec.Dev, rec.Ino}]
+		}
+		if path != "" && path == rec.Name {
+			if t.complain[path] == "" {
+				t.cfg.Log.Info("file: no pattern matches it any more, it is left where it was", "path", path, "offset", rec.Acked)
+			}
+			continue
+		}
+		if path != "" && t.open(path, now, &rec) != nil {
+			continue
 		}
 		unread := max(rec.Size-rec.Acked, 0)
 		t.lost.gone.Add(unread)

@@ -20,6 +20,7 @@ type File struct {
 	t      *Tailer
 	file   *os.File
 	path   string // where it was last seen
+	real   string // where the symbolic link at path led when it was opened; empty: it is none
 	name   string // where it was found first; it stays the path that records carry
 	id     string
 	inode  inode
@@ -50,6 +51,8 @@ type File struct {
 	unmatched time.Time
 	over      bool
 
+	complained int64 // what was delivered when a problem was told; -1: there is none
+
 	size atomic.Int64
 	view atomic.Pointer[view] // for statistics
 }
@@ -69,6 +72,10 @@ func (f *File) Settled(p *ship.Packet, o client.Outcome) (checkpoint.Ack, bool) 
 // turn does one step and says whether another may follow at once.
 func (f *File) turn(now time.Time) bool {
 	pr := f.ledger.progress()
+	if f.complained >= 0 && pr.acked > f.complained {
+		f.complained = -1
+		f.t.solved(f.path)
+	}
 	if pr.refusal != 0 {
 		return f.refusedTurn(pr, now)
 	}
@@ -87,12 +94,12 @@ func (f *File) turn(now time.Time) bool {
 func (f *File) ask(now time.Time) bool {
 	st, err := statusOf(f.file)
 	if err != nil {
-		f.t.problem(f.path, "cannot be looked at", err)
+		f.problem("cannot be looked at", err)
 		f.next = now.Add(quietPoll)
 		return true
 	}
 	old := f.size.Load()
-	if st.size < f.pos || st.size < old && !f.stillSame() {
+	if st.size < f.pos || st.size < old && (!f.stillSame() || !f.t.sameBytes(f.file, f.start, f.pos, f.sum)) {
 		return f.truncated(st, old, now)
 	}
 	if st.size != old {
@@ -203,7 +210,7 @@ func (f *File) shipRead(buf []byte, want int64, flush lines.Flush, now time.Time
 	shipper := f.t.cfg.Shipper
 	n, err := f.file.ReadAt(buf[:want], f.pos)
 	if err != nil && !errors.Is(err, io.EOF) {
-		f.t.problem(f.path, "cannot be read", err)
+		f.problem("cannot be read", err)
 		f.next = now.Add(quietPoll)
 		shipper.PutBuffer(buf)
 		return false
@@ -212,7 +219,7 @@ func (f *File) shipRead(buf []byte, want int64, flush lines.Flush, now time.Time
 		shipper.PutBuffer(buf)
 		st, err := statusOf(f.file)
 		if err != nil {
-			f.t.problem(f.path, "cannot be looked at", err)
+			f.problem("cannot be looked at", err)
 			return false
 		}
 		f.truncated(st, f.size.Load(), now)
@@ -263,7 +270,7 @@ func (f *File) refusedTurn(pr progress, now time.Time) bool {
 	}
 	if f.stuck.IsZero() {
 		f.stuck = now
-		f.t.problem(f.path, "a packet is refused, nothing more of this file is sent", errors.New(pr.refusal.String()))
+		f.problem("a packet is refused, nothing more of this file is sent", errors.New(pr.refusal.String()))
 	}
 	if f.t.cfg.Once || now.Sub(f.stuck) < retryRefused {
 		return false
@@ -285,6 +292,12 @@ func (f *File) rewind(pr progress) {
 	f.ledger.reset(f.pos, f.sum)
 }
 
+// problem tells a fault that is over when more of the file was delivered.
+func (f *File) problem(what string, err error) {
+	f.complained = f.ledger.progress().acked
+	f.t.problem(f.path, what, err)
+}
+
 // finished says whether --once is done with the file.
 func (f *File) finished() bool {
 	if !f.stuck.IsZero() {
@@ -304,7 +317,7 @@ func (f *File) remember() {
 // record is what is remembered of a file that nothing was shipped of.
 func (f *File) record() checkpoint.File {
 	return checkpoint.File{
-		ID: f.id, Path: f.path, Name: f.name, Dev: f.inode.dev, Ino: f.inode.ino, Birth: f.birth,
+		ID: f.id, Path: f.path, Real: f.real, Name: f.name, Dev: f.inode.dev, Ino: f.inode.ino, Birth: f.birth,
 		Print: f.print.sum, PrintLen: f.print.len, Start: f.start, Acked: f.pos, Sum: f.sum, Size: f.size.Load(),
 	}
 }
@@ -312,7 +325,7 @@ func (f *File) record() checkpoint.File {
 // end closes a life for good.
 func (f *File) end(why string, now time.Time) {
 	f.remember()
-	f.t.cfg.Store.Update(f.id, func(r *checkpoint.File) { r.Ended, r.Why = now, why })
+	f.t.cfg.Store.End(f.id, func(r *checkpoint.File) { r.Ended, r.Why = now, why })
 	f.file.Close()
 	f.over = true
 	f.t.cfg.Log.Debug("file: "+why, "path", f.path, "id", f.id, "offset", f.pos)

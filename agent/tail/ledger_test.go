@@ -88,3 +88,24 @@ func TestFingerprints(t *testing.T) {
 		t.Error("a checksum cannot be continued")
 	}
 }
+
+// With no distributor there, a copy must not be shipped beside its original.
+func TestDoubtOutlastsAnOutage(t *testing.T) {
+	begin := time.Now()
+	d := doubt{of: "original", since: begin}
+	at := func(s int) time.Time { return begin.Add(time.Duration(s) * time.Second) }
+	for s := range 100 {
+		if !d.waits(progress{open: 1}, at(s)) {
+			t.Fatalf("the doubt ended after %d s without an answer", s)
+		}
+	}
+	end := 100
+	for ; d.waits(progress{open: 1, acked: int64(end)}, at(end)); end++ { // busy: it always has a packet on its way
+		if end > 200 {
+			t.Fatal("the doubt never ends")
+		}
+	}
+	if end-99 < int(copyPatience/time.Second) {
+		t.Errorf("the doubt ended %d s after the outage", end-99)
+	}
+}

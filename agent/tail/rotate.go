@@ -14,7 +14,7 @@ import (
 func (f *File) truncated(st status, lastSize int64, now time.Time) bool {
 	f.t.missed(f.path, lastSize-f.pos)
 	f.remember()
-	f.t.cfg.Store.Update(f.id, func(r *checkpoint.File) { r.Ended, r.Why, r.Size = now, whyTruncated, max(r.Size, lastSize) })
+	f.t.cfg.Store.End(f.id, func(r *checkpoint.File) { r.Ended, r.Why, r.Size = now, whyTruncated, max(r.Size, lastSize) })
 	f.over = true
 	t, file := f.t, f.file
 	var buf [printBytes]byte
@@ -43,6 +43,7 @@ func (t *Tailer) missed(path string, unread int64) {
 type doubt struct {
 	of    string // the other's id
 	since time.Time
+	acked int64 // of the other, when it was last looked at
 }
 
 // suspect looks for a file that f may be a copy of. Files shorter than a
@@ -56,11 +57,25 @@ func (t *Tailer) suspect(f *File, now time.Time) {
 		return r.PrintLen == f.print.len && r.Print == f.print.sum && (r.Ino != f.inode.ino || r.Dev != f.inode.dev)
 	})
 	for _, rec := range alike { // of several the one that lives, or that ended last
-		f.doubt = &doubt{rec.ID, now}
+		if live := t.byID(rec.ID); live != nil && live.doubt != nil {
+			continue // two would wait for each other
+		}
+		f.doubt = &doubt{rec.ID, now, rec.Acked}
 		if rec.Ended.IsZero() {
 			return
 		}
 	}
+}
+
+// waits says whether the other may still be delivered further. Time in which it
+// has packets on their way and none arrives, as when no distributor is there,
+// does not count.
+func (d *doubt) waits(other progress, now time.Time) bool {
+	if other.open > 0 && other.acked == d.acked {
+		d.since = now
+	}
+	d.acked = other.acked
+	return now.Sub(d.since) < copyPatience
 }
 
 // decide ends a doubt if it can. A copy goes on where its original was
@@ -77,7 +92,7 @@ func (f *File) decide(now time.Time) bool {
 		case live == nil:
 		case t.cfg.Once && !live.finished():
 			return false
-		case !t.cfg.Once && now.Sub(f.doubt.since) < copyPatience:
+		case !t.cfg.Once && f.doubt.waits(live.ledger.progress(), now):
 			return false
 		}
 	} else if l := t.retired[rec.ID]; l != nil && l.progress().open > 0 {
@@ -93,8 +108,7 @@ func (f *File) decide(now time.Time) bool {
 	if err != nil || st.size < rec.Acked {
 		return true
 	}
-	sum, err := t.sumOf(f.file, rec.Start, rec.Acked)
-	if err != nil || sum != rec.Sum {
+	if !t.sameBytes(f.file, rec.Start, rec.Acked, rec.Sum) {
 		return true
 	}
 	f.setSize(st.size)
@@ -117,6 +131,14 @@ func (t *Tailer) byID(id string) *File {
 		}
 	}
 	return nil
+}
+
+// sameBytes says whether a part of a file has the checksum that it had. It reads
+// all of it, so it is for the rare times at which a file looks odd: it is shorter
+// than it was and begins in the same way, or it may be a copy.
+func (t *Tailer) sameBytes(f *os.File, from, to int64, want uint64) bool {
+	sum, err := t.sumOf(f, from, to)
+	return err == nil && sum == want
 }
 
 // sumOf is the checksum of a part of a file.
