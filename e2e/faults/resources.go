@@ -169,7 +169,7 @@ func littleMemory(r *harness.Run) {
 		rude.Wait()
 		curve.Stop()
 		busy := r.Stats(0).Rejected["busy"] - before.Rejected["busy"]
-		if busy > 0 && most > connections*8/10 {
+		if busy > 0 && most > connections*6/10 { // those that are hung up on come back, so never all are there
 			r.Fired()
 		}
 		r.See("%d connections; %d answers busy; memory %s", most, busy, curve.MiB())

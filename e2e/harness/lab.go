@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // Lab is where scenarios run: the programs under test, and the ports that were
@@ -60,12 +61,24 @@ func (l *Lab) addr() (string, error) {
 			continue
 		}
 		addr := fmt.Sprintf("127.0.0.1:%d", port)
-		ln, err := net.Listen("tcp", addr)
-		if err != nil {
+		free, err := isFree(addr)
+		if !free {
 			continue
 		}
 		l.ports[port] = true
-		return addr, ln.Close()
+		return addr, err
 	}
 	return "", fmt.Errorf("no free port between %d and %d", firstPort, lastPort)
+}
+
+// isFree tries to listen. No process may be forked meanwhile: until it has
+// become another program the child would hold the port as well.
+func isFree(addr string) (bool, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return false, nil
+	}
+	return true, ln.Close()
 }
