@@ -88,7 +88,7 @@ func (c *Client) ack(s *session, ctl *protocol.Control, outs []settled) ([]settl
 		if e.chunk == nil {
 			continue // a NACK came first
 		}
-		s.window.Settled(int(e.size))
+		s.window.Settled(1, int(e.size))
 		c.stage.release(e.chunk)
 		outs = append(outs, settled{e.tag, Outcome{Delivered: true, Resends: resends(&e)}})
 		delivered++
@@ -128,7 +128,7 @@ func (c *Client) nack(s *session, ctl *protocol.Control, outs []settled) ([]sett
 		}
 		e := *slot
 		slot.chunk = nil
-		s.window.Settled(int(e.size))
+		s.window.Settled(1, int(e.size))
 		switch code {
 		case protocol.NackBusy, protocol.NackUnavailable:
 			c.stats.Busy++

@@ -39,14 +39,12 @@ func (w *SendWindow) Sent(size int) {
 	w.unsettledLen += size
 }
 
-// Settled counts the first answer to a frame of size bytes. The caller tells
-// first answers from later ones; more settled than sent is ignored.
-func (w *SendWindow) Settled(size int) {
-	if w.unsettledFrames == 0 {
-		return
-	}
-	w.unsettledFrames--
-	w.unsettledLen = max(0, w.unsettledLen-size)
+// Settled counts the first answers to frames of so many bytes in all. The
+// caller tells first answers from later ones; more settled than sent counts as
+// all that was sent.
+func (w *SendWindow) Settled(frames, bytes int) {
+	w.unsettledFrames = max(0, w.unsettledFrames-frames)
+	w.unsettledLen = max(0, w.unsettledLen-bytes)
 }
 
 // Unsettled returns what was sent and has no answer yet.

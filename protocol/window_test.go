@@ -36,7 +36,7 @@ func TestSendWindowModel(t *testing.T) {
 			"settle": func(t *rapid.T) {
 				for n := rapid.IntRange(1, 500).Draw(t, "n"); n > 0 && len(unsettled) > 0; n-- {
 					i := rapid.IntRange(0, min(3, len(unsettled)-1)).Draw(t, "which")
-					w.Settled(unsettled[i])
+					w.Settled(1, unsettled[i])
 					unsettled = append(unsettled[:i], unsettled[i+1:]...)
 				}
 			},
@@ -61,10 +61,10 @@ func TestSendWindowModel(t *testing.T) {
 
 func TestSendWindowIgnoresMoreSettledThanSent(t *testing.T) {
 	w := protocol.NewSendWindow()
-	w.Settled(100)
+	w.Settled(1, 100)
 	w.Sent(10)
-	w.Settled(100)
-	w.Settled(100)
+	w.Settled(1, 100)
+	w.Settled(1, 100)
 	if f, b := w.Unsettled(); f != 0 || b != 0 {
 		t.Errorf("unsettled %d frames, %d bytes", f, b)
 	}

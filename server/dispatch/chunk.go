@@ -64,10 +64,10 @@ func (cs *chunks) tryNew(size int, force bool) (uint32, bool) {
 	return uint32(len(cs.all) - 1), true
 }
 
-// release drops one reference; the last one frees the chunk.
-func (cs *chunks) release(id uint32) {
+// release drops n references; the last one frees the chunk.
+func (cs *chunks) release(id uint32, n int32) {
 	ch := cs.all[id]
-	if ch.refs--; ch.refs > 0 {
+	if ch.refs -= n; ch.refs > 0 {
 		return
 	}
 	cs.budget.give(int64(cap(ch.buf)))

@@ -137,18 +137,7 @@ func (c *Core) linkAck(l *Link, n, frames, bytes uint64) {
 	if k == 0 {
 		return
 	}
-	settled := 0
-	for i := 0; i < k; i++ {
-		e := l.stage.at(i)
-		if e.flags&entrySettled != 0 {
-			continue
-		}
-		l.credit.Settled(int(e.size))
-		l.stage.bytes -= int(e.size)
-		c.delivered(l, e)
-		settled++
-	}
-	l.live -= settled
+	settled := c.delivered(l, k)
 	c.count.Delivered += uint64(settled)
 	at := &c.count.Analyzers[l.index]
 	at.Delivered += uint64(settled)
@@ -231,7 +220,7 @@ func (c *Core) linkNack(l *Link, m *protocol.Control) {
 func (l *Link) takeWritten(e *entry) entry {
 	taken := *e
 	e.flags |= entrySettled
-	l.credit.Settled(int(e.size))
+	l.credit.Settled(1, int(e.size))
 	l.stage.bytes -= int(e.size)
 	l.live--
 	return taken

@@ -34,36 +34,41 @@ func (c *Core) Submit(s *Session, frame []byte, messages int) (number uint64, co
 // tryPlace admits a scanned frame: to the stage of the picked link, of
 // another one, or to the queue. False means that nothing changed: busy.
 func (c *Core) tryPlace(s *Session, number uint64, frame []byte) bool {
-	e := entry{number: number, session: s.slot}
 	if c.table.Empty() {
-		return c.tryQueue(&c.queue, s, frame, e)
+		return c.tryQueue(&c.queue, s, number, frame, 0)
 	}
-	l := c.pick(&e)
+	l := c.pick(s)
 	if c.room(l, len(frame)) {
-		return c.admit(l, s, frame, e)
+		return c.admit(l, s, number, frame)
 	}
+	return c.tryElsewhere(l, s, number, frame)
+}
+
+// tryElsewhere admits a frame whose picked link has no room.
+func (c *Core) tryElsewhere(l *Link, s *Session, number uint64, frame []byte) bool {
 	if c.cfg.Strict || c.cfg.Route != RouteWeighted {
-		return c.tryQueue(&l.waiting, s, frame, e)
+		return c.tryQueue(&l.waiting, s, number, frame, entryPicked)
 	}
 	if other := c.anyRoom(len(frame)); other != nil {
-		if !c.admit(other, s, frame, e) {
+		if !c.admit(other, s, number, frame) {
 			return false
 		}
 		c.count.Spilled++
 		return true
 	}
-	if !c.tryQueue(&c.queue, s, frame, e) {
+	if !c.tryQueue(&c.queue, s, number, frame, entryPicked) {
 		return false
 	}
 	c.count.Spilled++ // whoever has room first will have it
 	return true
 }
 
-func (c *Core) admit(l *Link, s *Session, frame []byte, e entry) bool {
-	e.at = c.nowMS
-	if !l.stage.tryAppend(&c.chunks, frame, e, false) {
+func (c *Core) admit(l *Link, s *Session, number uint64, frame []byte) bool {
+	e := l.stage.tryAppend(&c.chunks, frame, false)
+	if e == nil {
 		return false
 	}
+	e.number, e.session, e.at, e.attempts, e.flags = number, s.slot, c.nowMS, 0, entryPicked
 	l.live++
 	c.admitted(s)
 	c.count.Analyzers[l.index].Dispatched++
@@ -74,14 +79,13 @@ func (c *Core) admit(l *Link, s *Session, frame []byte, e entry) bool {
 	return true
 }
 
-// pick chooses the link of a first dispatch; the frame was just scanned.
-func (c *Core) pick(e *entry) *Link {
-	e.flags |= entryPicked
+// pick chooses the link of a first dispatch; a frame of s was just scanned.
+func (c *Core) pick(s *Session) *Link {
 	i := 0
 	if c.cfg.Route == RouteWeighted {
 		i = c.pickNext()
 	} else {
-		i = c.sticky(c.sessions[e.session])
+		i = c.sticky(s)
 	}
 	c.count.Analyzers[i].Picked++
 	return c.links[i]
@@ -152,13 +156,17 @@ func (c *Core) anyRoom(size int) *Link {
 
 // tryQueue admits a frame that no link can take now. False when the queue or
 // the budget is full.
-func (c *Core) tryQueue(q *ring, s *Session, frame []byte, e entry) bool {
-	if c.shared.queued.Add(1) > int64(c.cfg.MaxQueueFrames) || !c.hold.tryCopy(&c.chunks, frame, &e, false) {
+func (c *Core) tryQueue(q *ring, s *Session, number uint64, frame []byte, flags uint8) bool {
+	if c.shared.queued.Add(1) > int64(c.cfg.MaxQueueFrames) {
 		c.shared.queued.Add(-1)
 		return false
 	}
-	e.at = c.nowMS
-	q.pushBack(e)
+	chunk, offset, ok := c.hold.tryCopy(&c.chunks, frame, false)
+	if !ok {
+		c.shared.queued.Add(-1)
+		return false
+	}
+	q.pushBack(entry{number: number, session: s.slot, chunk: chunk, offset: offset, size: uint32(len(frame)), at: c.nowMS, flags: flags})
 	c.admitted(s)
 	return true
 }

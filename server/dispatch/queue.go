@@ -104,7 +104,7 @@ func (c *Core) linkFor(e *entry) (l *Link, room bool) {
 	size := int(e.size)
 	if c.cfg.Route == RouteWeighted && !c.cfg.Strict {
 		if e.flags&entryPicked == 0 {
-			if l = c.pick(e); c.room(l, size) {
+			if l = c.pickWaiting(e); c.room(l, size) {
 				return l, true
 			}
 			c.count.Spilled++
@@ -121,13 +121,20 @@ func (c *Core) linkFor(e *entry) (l *Link, room bool) {
 		l = c.links[c.table.Rendezvous(c.key())]
 		e.flags |= entryPicked
 	case e.flags&entryPicked == 0:
-		l = c.pick(e)
+		l = c.pickWaiting(e)
 	default:
 		if l = c.anyRoom(size); l == nil {
 			return nil, false
 		}
 	}
 	return l, c.room(l, size)
+}
+
+// pickWaiting is the first pick of an entry that was admitted while there was
+// nobody to pick.
+func (c *Core) pickWaiting(e *entry) *Link {
+	e.flags |= entryPicked
+	return c.pick(c.sessions[e.session])
 }
 
 // drainWaiting hands a link the frames that wait for it alone.
@@ -140,10 +147,9 @@ func (c *Core) drainWaiting(l *Link) {
 
 // handTo copies a waiting frame to a link's stage.
 func (c *Core) handTo(l *Link, e *entry) {
-	staged := *e
-	staged.at = c.nowMS
-	l.stage.tryAppend(&c.chunks, c.chunks.frame(e), staged, true)
-	c.chunks.release(e.chunk)
+	staged := l.stage.tryAppend(&c.chunks, c.chunks.frame(e), true)
+	staged.number, staged.session, staged.at, staged.attempts, staged.flags = e.number, e.session, c.nowMS, e.attempts, e.flags
+	c.chunks.release(e.chunk, 1)
 	c.shared.queued.Add(-1)
 	l.live++
 	if e.attempts > 0 {
@@ -154,18 +160,62 @@ func (c *Core) handTo(l *Link, e *entry) {
 	c.touchLink(l)
 }
 
-// delivered settles an entry of a link's stage that its analyzer acknowledged.
-func (c *Core) delivered(l *Link, e *entry) {
-	s := c.sessions[e.session]
-	c.settle(s, e.number, int(e.size))
-	c.answered(s)
-	c.chunks.release(e.chunk)
-	if s.observer != nil {
-		s.observer.Delivered(e.number, l.index, int(e.size))
+// delivered settles the first k entries of a link's stage, which its analyzer
+// acknowledged, and returns how many of them had no answer before. Frames of one
+// read lie next to each other in the stage, mostly in one chunk: so what is kept
+// of a session and of a chunk is brought up to date once for each run of
+// entries that have it in common.
+func (c *Core) delivered(l *Link, k int) (frames int) {
+	var s *Session      // of the run
+	count, size := 0, 0 // frames and bytes of it
+	chunk, refs := uint32(0), int32(0)
+	bytes := 0
+	for i := range k {
+		e := l.stage.at(i)
+		if e.flags&entrySettled != 0 {
+			continue
+		}
+		if s == nil || s.slot != e.session {
+			c.deliveredTo(s, count, size)
+			frames, bytes = frames+count, bytes+size
+			s, count, size = c.sessions[e.session], 0, 0
+		}
+		if chunk != e.chunk && refs > 0 {
+			c.chunks.release(chunk, refs)
+			refs = 0
+		}
+		chunk = e.chunk
+		refs++
+		count++
+		size += int(e.size)
+		if s.observer != nil {
+			s.observer.Delivered(e.number, l.index, int(e.size))
+		} else {
+			s.seq.Settle(e.number)
+		}
 	}
-	if s.gone {
-		c.retire(s)
+	c.deliveredTo(s, count, size)
+	frames, bytes = frames+count, bytes+size
+	if refs > 0 {
+		c.chunks.release(chunk, refs)
 	}
+	l.credit.Settled(frames, bytes)
+	l.stage.bytes -= bytes
+	l.live -= frames
+	return frames
+}
+
+// deliveredTo ends a run: count frames of size bytes of a session were delivered.
+func (c *Core) deliveredTo(s *Session, count, size int) {
+	if count == 0 {
+		return
+	}
+	s.settledSize += uint64(size)
+	c.answered(s, count)
+	if s.observer == nil {
+		c.touch(s)
+	}
+	c.retire(s)
 }
 
 // refused settles an admitted entry that nobody takes. The entry has left its
@@ -173,7 +223,7 @@ func (c *Core) delivered(l *Link, e *entry) {
 // becomes a dead letter.
 func (c *Core) refused(e *entry, code protocol.NackCode, retry time.Duration, text string) {
 	s := c.sessions[e.session]
-	c.answered(s)
+	c.answered(s, 1)
 	switch {
 	case s.gone:
 		c.count.Abandoned++
@@ -190,7 +240,7 @@ func (c *Core) refused(e *entry, code protocol.NackCode, retry time.Duration, te
 		c.sayNack(s, e.number, code, retry, text)
 		c.settle(s, e.number, int(e.size))
 	}
-	c.chunks.release(e.chunk)
+	c.chunks.release(e.chunk, 1)
 }
 
 // expire refuses what has waited in the queue for longer than QueueTimeout.

@@ -157,10 +157,7 @@ func (c *Core) settle(s *Session, number uint64, size int) {
 	}
 	s.seq.Settle(number)
 	s.settledSize += uint64(size)
-	if !s.dirty && !s.gone {
-		s.dirty = true
-		c.dirtySessions = append(c.dirtySessions, s)
-	}
+	c.touch(s)
 }
 
 func (c *Core) touch(s *Session) {

@@ -37,9 +37,9 @@ func (c *Core) admitted(s *Session) {
 	c.held++
 }
 
-func (c *Core) answered(s *Session) {
-	s.unsettled--
-	c.held--
+func (c *Core) answered(s *Session, n int) {
+	s.unsettled -= n
+	c.held -= n
 	if s.unsettled == 0 {
 		c.active--
 	}

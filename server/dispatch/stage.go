@@ -44,12 +44,17 @@ func (r *ring) grow() {
 	r.buf, r.head = buf, 0
 }
 
-func (r *ring) pushBack(e entry) {
+func (r *ring) pushBack(e entry) { *r.extend() = e }
+
+// extend adds a place at the back, to be filled by the caller: what stood in it
+// before is still there.
+func (r *ring) extend() *entry {
 	if r.n == len(r.buf) {
 		r.grow()
 	}
-	r.buf[(r.head+r.n)&(len(r.buf)-1)] = e
+	e := &r.buf[(r.head+r.n)&(len(r.buf)-1)]
 	r.n++
+	return e
 }
 
 func (r *ring) pushFront(e entry) {
@@ -93,43 +98,42 @@ func (r *ring) dropBack(k int) { r.n -= k }
 // that is full. Owned by one loop.
 type appender struct {
 	tail uint32 // id of the chunk that is appended to
-	open bool   // tail is valid
+	to   *chunk // the same; nil when there is none
 }
 
-// tryCopy copies a frame and makes e refer to the copy. False means that the
-// byte budget is used up and nothing changed.
+// tryCopy copies a frame and says where to. False means that the byte budget is
+// used up and nothing changed.
 //
 // force copies in any case. It is for frames that were admitted before and
 // only move: the chunk they leave is freed as they go, so a stage overdraws by
 // about one chunk, and without it a queue that has used up the budget could
 // never be emptied.
-func (a *appender) tryCopy(cs *chunks, frame []byte, e *entry, force bool) bool {
-	var ch *chunk
-	if a.open {
-		ch = cs.all[a.tail]
-		if ch.refs == 1 {
-			ch.buf = ch.buf[:0] // nobody's bytes are left: begin again, in the cache
-		}
+func (a *appender) tryCopy(cs *chunks, frame []byte, force bool) (chunk, offset uint32, ok bool) {
+	ch := a.to
+	if ch != nil && ch.refs == 1 {
+		ch.buf = ch.buf[:0] // nobody's bytes are left: begin again, in the cache
 	}
 	if ch == nil || cap(ch.buf)-len(ch.buf) < len(frame) {
 		id, ok := cs.tryNew(len(frame), force)
 		if !ok {
-			return false
+			return 0, 0, false
 		}
 		a.close(cs)
-		a.tail, a.open, ch = id, true, cs.all[id]
+		ch = cs.all[id]
+		a.tail, a.to = id, ch
 	}
-	e.chunk, e.offset, e.size = a.tail, uint32(len(ch.buf)), uint32(len(frame))
-	ch.buf = append(ch.buf, frame...)
+	at := len(ch.buf)
+	ch.buf = ch.buf[:at+len(frame)]
+	copy(ch.buf[at:], frame)
 	ch.refs++
-	return true
+	return a.tail, uint32(at), true
 }
 
 // close gives back the chunk that was appended to; entries keep theirs.
 func (a *appender) close(cs *chunks) {
-	if a.open {
-		cs.release(a.tail)
-		a.open = false
+	if a.to != nil {
+		cs.release(a.tail, 1)
+		a.to = nil
 	}
 }
 
@@ -145,13 +149,17 @@ type stage struct {
 	bytes int // of entries that are not settled
 }
 
-// tryAppend copies a frame to the end. False means that the byte budget is
-// used up and nothing changed; with force (see tryCopy) it does not happen.
-func (st *stage) tryAppend(cs *chunks, frame []byte, e entry, force bool) bool {
-	if !st.tryCopy(cs, frame, &e, force) {
-		return false
+// tryAppend copies a frame to the end, and returns its entry, which knows where
+// the bytes lie; the rest is the caller's to fill in. Nil means that the byte
+// budget is used up and nothing changed; with force (see tryCopy) it does not
+// happen.
+func (st *stage) tryAppend(cs *chunks, frame []byte, force bool) *entry {
+	chunk, offset, ok := st.tryCopy(cs, frame, force)
+	if !ok {
+		return nil
 	}
-	st.pushBack(e)
 	st.bytes += len(frame)
-	return true
+	e := st.extend()
+	e.chunk, e.offset, e.size = chunk, offset, uint32(len(frame))
+	return e
 }

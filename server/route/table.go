@@ -161,11 +161,14 @@ func (t *Table) Pick(u uint64) int {
 	if hi >= uint64(len(t.columns)) {
 		return -1 // no columns at all
 	}
+	// Which side the coin falls on cannot be guessed. With both values loaded
+	// before it, the comparison is compiled to a conditional move.
 	c := &t.columns[hi]
-	if lo < c.threshold {
-		return int(c.stay)
+	i, alias := c.stay, c.alias
+	if lo >= c.threshold {
+		i = alias
 	}
-	return int(c.alias)
+	return int(i)
 }
 
 // Weight gives the share of target i, 0 to 1; all of them sum to 1 unless the

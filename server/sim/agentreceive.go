@@ -77,7 +77,7 @@ func (c *agentConn) ack(m *protocol.Control) {
 		if f.id == noPacket {
 			a.w.fail("%s: frame %d, which is no packet, is acknowledged", a.name, c.first)
 		}
-		c.window.Settled(f.size)
+		c.window.Settled(1, f.size)
 		o.acknowledged(f.id, a.name)
 		a.failures = 0
 	}
@@ -114,7 +114,7 @@ func (c *agentConn) nack(m *protocol.Control) {
 			a.w.fail("%s: frame %d is refused twice (%v)", a.name, n, code)
 		}
 		f.answered = true
-		c.window.Settled(f.size)
+		c.window.Settled(1, f.size)
 		switch code {
 		case protocol.NackBusy, protocol.NackUnavailable:
 			if f.id != noPacket {
