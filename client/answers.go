@@ -83,16 +83,19 @@ func (c *Client) ack(s *session, ctl *protocol.Control, outs []settled) ([]settl
 	s.window.Raise(ctl.Frames, ctl.Bytes)
 	inFlight, _ := s.window.Unsettled()
 	delivered := 0
+	bytes := 0
 	for ; s.first <= ctl.N; s.first++ {
-		e := s.inFlight.pop()
-		if e.chunk == nil {
-			continue // a NACK came first
+		e := c.queue.at(0)
+		if e.chunk != nil { // or a NACK came first
+			c.stage.release(e.chunk)
+			outs = append(outs, settled{tag: e.tag, resends: resends(e)})
+			bytes += int(e.size)
+			delivered++
 		}
-		s.window.Settled(1, int(e.size))
-		c.stage.release(e.chunk)
-		outs = append(outs, settled{e.tag, Outcome{Delivered: true, Resends: resends(&e)}})
-		delivered++
+		c.queue.drop()
+		c.sent--
 	}
+	s.window.Settled(delivered, bytes)
 	if delivered > 0 {
 		c.stats.Delivered += uint64(delivered)
 		c.failures = 0
@@ -104,7 +107,7 @@ func (c *Client) ack(s *session, ctl *protocol.Control, outs []settled) ([]settl
 		}
 		c.freed(delivered)
 	}
-	if c.again.n+c.fresh.n > 0 || s.draining {
+	if c.unsent > 0 || c.again.n > 0 || s.draining {
 		c.wake()
 	}
 	return outs, nil
@@ -122,7 +125,7 @@ func (c *Client) nack(s *session, ctl *protocol.Control, outs []settled) ([]sett
 	refused := uint64(0) // number of the last frame to be sent again later
 	inFlight, _ := s.window.Unsettled()
 	for n := max(ctl.N, s.first); n < ctl.N+ctl.Count; n++ {
-		slot := s.inFlight.at(int(n - s.first))
+		slot := c.queue.at(int(n - s.first))
 		if slot.chunk == nil {
 			continue
 		}

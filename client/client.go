@@ -14,7 +14,8 @@
 // up to 256 KiB; another reads answers, and settles all frames that an ACK
 // covers in one step. The obvious way, a channel of packets and a future for
 // each, costs more per packet than everything the protocol does. Here a packet
-// costs a copy, and two visits to a 32-byte entry.
+// costs a copy, and three visits to a 32-byte entry that stays in its place: one
+// ring holds all that has no answer, and what was sent is the front of it.
 package client
 
 import (
@@ -69,7 +70,10 @@ type Config struct {
 	// receiver that welcomes us accepts it, and then required of all later ones.
 	Compression protocol.Compression
 
-	MaxUnsettled int // packets without outcome; Send blocks beyond. 0: DefaultMaxUnsettled
+	// MaxUnsettled is how many packets may be without an outcome; Send blocks
+	// beyond. 0: DefaultMaxUnsettled. While there is a connection Send also blocks
+	// when 256 KiB wait to be written to it, which is what one write takes.
+	MaxUnsettled int
 	MaxBuffer    int // bytes held for them. 0: DefaultMaxBuffer
 
 	DialTimeout, MinBackoff, MaxBackoff time.Duration // 0: the defaults
@@ -138,8 +142,11 @@ type Client struct {
 	waiters int
 
 	stage       stage
-	fresh       ring // accepted, never sent
-	again       ring // to be sent again; goes before fresh
+	queue       ring // packets without an outcome, in the order of sending
+	sent        int  // how many at its front were given to the present connection
+	again       ring // to be sent again: goes before what else was not sent
+	unsent      int  // bytes of the queue behind sent
+	full        bool // unsent has reached maxUnsent, and is not back at half of it
 	held        int  // packets accepted or reserved, and without an outcome
 	closing     bool // Close was called
 	dead        bool // Close gave up
@@ -270,16 +277,16 @@ func (c *Client) wakeForFresh() {
 // freed takes n packets that now have an outcome off the count. With c.mu.
 func (c *Client) freed(n int) {
 	c.held -= n
-	if c.waiters > 0 {
-		c.room.Broadcast()
-	}
+	c.offerRoom()
 	c.finishIfDone()
 }
 
-// settled is an outcome on its way to OnOutcome.
+// settled is an outcome on its way to OnOutcome. Nearly all are deliveries, so
+// these are kept small.
 type settled struct {
 	tag     uint64
-	outcome Outcome
+	resends int
+	failure *Outcome // nil: delivered
 }
 
 // deliver tells outcomes to the caller. Without c.mu.
@@ -290,6 +297,10 @@ func (c *Client) deliver(outs []settled) {
 	c.outMu.Lock()
 	defer c.outMu.Unlock()
 	for i := range outs {
-		c.cfg.OnOutcome(outs[i].tag, outs[i].outcome)
+		if o := &outs[i]; o.failure == nil {
+			c.cfg.OnOutcome(o.tag, Outcome{Delivered: true, Resends: o.resends})
+		} else {
+			c.cfg.OnOutcome(o.tag, *o.failure)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/internal/await"
 	"sluice/protocol"
 )
 
@@ -220,11 +221,14 @@ func TestByteCreditAndTheFrameLargerThanIt(t *testing.T) {
 	p := r.accept()
 	big := packet(1)
 	big.Messages[0].Message = string(make([]byte, 900_000))
-	for n := range 6 {
-		if err := c.SendPacket(t.Context(), big, uint64(n)); err != nil {
-			t.Fatal(err)
+	sent := make(chan error, 1)
+	go func() { // the sixth waits: the fifth, which has no credit, is a write's worth
+		var err error
+		for n := range 6 {
+			err = errors.Join(err, c.SendPacket(t.Context(), big, uint64(n)))
 		}
-	}
+		sent <- err
+	}()
 	p.packets(4) // 4 MiB of first credit
 	p.nothingMore()
 	p.write(protocol.AppendAck(nil, 4, 100, p.bytes)) // no credit, but nothing unsettled
@@ -233,6 +237,9 @@ func TestByteCreditAndTheFrameLargerThanIt(t *testing.T) {
 	p.ack(5)
 	p.packets(1)
 	p.ack(6)
+	if err := await.Value(t, "end of the sends", sent); err != nil {
+		t.Error(err)
+	}
 	mustClose(t, c)
 }
 

@@ -90,7 +90,8 @@ func (c *Client) connectOnce(addr string) error {
 	err = c.serve(s)
 	c.mu.Lock()
 	c.session = nil
-	c.requeue(s)
+	c.requeue()
+	c.offerRoom()
 	c.mu.Unlock()
 	return err
 }
@@ -137,10 +138,8 @@ func (c *Client) abandon() {
 	c.mu.Lock()
 	c.closing, c.dead = true, true
 	var outs []settled
-	for _, q := range [2]*ring{&c.again, &c.fresh} {
-		for q.n > 0 {
-			outs = append(outs, c.refuse(q.pop(), 0, "closed before an answer came"))
-		}
+	for c.queue.insert(0, &c.again); c.queue.n > 0; {
+		outs = append(outs, c.refuse(c.queue.pop(), 0, "closed before an answer came"))
 	}
 	c.room.Broadcast()
 	c.mu.Unlock()

@@ -72,7 +72,7 @@ func (c *Client) tick(s *session, now time.Time) {
 			c.fail(s, errDrainTimeout)
 		}
 	}
-	if s.inFlight.n == 0 {
+	if c.sent == 0 {
 		return
 	}
 	quiet := now.Sub(k.lastHeard)

@@ -64,7 +64,7 @@ func (c *Client) SendFunc(ctx context.Context, n int, first uint64, appendBody f
 		return 0, ErrClosed
 	}
 	taken := 0
-	for taken < n && (taken == 0 || c.stage.bytes <= c.cfg.MaxBuffer) {
+	for taken < n && (taken == 0 || c.stage.bytes <= c.cfg.MaxBuffer && !c.ahead()) {
 		tag := first + uint64(taken)
 		e := c.stage.commit(tag, appendBody(c.stage.begin(), tag))
 		refused = c.accept(e, refused)
@@ -120,12 +120,14 @@ func (c *Client) accept(e entry, refused []settled) []settled {
 	case c.cfg.MaxFrame > 0 && len(body) > c.cfg.MaxFrame:
 		o = Outcome{Code: protocol.NackTooLarge, Text: "larger than Config.MaxFrame"}
 	default:
-		c.fresh.push(e)
+		c.queue.push(e)
+		c.unsent += int(e.size)
+		c.full = c.full || c.unsent >= maxUnsent
 		return refused
 	}
 	c.stage.release(e.chunk)
 	c.stats.Failed++
-	return append(refused, settled{e.tag, o})
+	return append(refused, settled{tag: e.tag, failure: &o})
 }
 
 // reserve waits for room and takes up to n places of it. compress says whether
@@ -162,8 +164,20 @@ func (c *Client) reserve(ctx context.Context, n int) (taken int, compress bool, 
 }
 
 func (c *Client) hasRoom() bool {
-	return c.closing || c.decided && c.held < c.cfg.MaxUnsettled &&
+	return c.closing || c.decided && c.held < c.cfg.MaxUnsettled && !c.ahead() &&
 		(c.stage.bytes <= c.cfg.MaxBuffer || c.held == 0) // the last chunk is kept, whatever its size
+}
+
+// ahead says that there is a connection, and that more lies ready for it than
+// one write takes. To prepare more would only make packets wait here, out of the
+// processor's cache; without a connection it is what bridges the gap.
+func (c *Client) ahead() bool { return c.full && c.session != nil }
+
+// offerRoom tells callers of Send that they may go on, if they may. With c.mu.
+func (c *Client) offerRoom() {
+	if c.waiters > 0 && c.hasRoom() {
+		c.room.Broadcast()
+	}
 }
 
 // packer compresses bodies. Its work is done outside of the client's lock,

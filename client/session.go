@@ -12,17 +12,20 @@ import (
 // not read, in bytes.
 const maxPendingControl = 64 << 10
 
-// session is one connection: its credit, and the frames sent on it that have no
-// answer. Everything in it belongs to the client's mutex, except that nc is
-// written by run's goroutine and read by the reader's.
+// maxUnsent is how many bytes lie ready for a connection before Send waits: two
+// writes, so that a whole one is there when Send is woken at half of it.
+const maxUnsent = 2 * chunkSize
+
+// session is one connection: its credit, and the numbers of the frames sent on it
+// that have no answer. Everything in it belongs to the client's mutex, except that
+// nc is written by run's goroutine and read by the reader's.
 type session struct {
 	nc     net.Conn
 	addr   string
 	reader chan struct{} // closed when the reader has ended
 
 	window   protocol.SendWindow
-	inFlight ring   // frames first … window.Number(), in order
-	first    uint64 // number of inFlight's front
+	first    uint64 // number of the queue's front: what was sent is frames first … window.Number()
 	maxFrame int    // largest body the receiver takes
 
 	control  []byte // frames to go before the next data
@@ -72,7 +75,7 @@ func (c *Client) serve(s *session) error {
 		}
 		c.take(s, &out)
 		if out.empty() {
-			c.idle, c.starved = true, c.again.n+c.fresh.n > 0
+			c.idle, c.starved = true, c.unsent > 0 || c.again.n > 0
 			c.work.Wait()
 			c.idle, c.starved = false, false
 			continue
@@ -172,40 +175,43 @@ func (c *Client) take(s *session, out *batch) {
 	if !s.ready || s.draining || c.paused() {
 		return
 	}
-	for _, q := range [2]*ring{&c.again, &c.fresh} {
-		for q.n > 0 {
-			e := q.at(0)
-			size := int(e.size)
-			if size-protocol.HeaderSize > s.maxFrame {
-				out.refused = append(out.refused, c.refuse(q.pop(), protocol.NackTooLarge, "larger than the receiver takes"))
-				continue
-			}
-			if inFlight, _ := s.window.Unsettled(); !c.window.allows(inFlight) {
-				return
-			}
-			if !s.window.CanSend(size) || out.size > 0 && out.size+size > chunkSize {
-				return
-			}
-			c.send(s, q.pop(), out)
+	if c.again.n > 0 {
+		for i := range c.again.n {
+			c.unsent += int(c.again.at(i).size)
 		}
+		c.queue.insert(c.sent, &c.again)
 	}
-}
-
-// send gives a frame its number and its place in the write. With c.mu.
-func (c *Client) send(s *session, e entry, out *batch) {
-	if s.inFlight.n == 0 {
+	if c.sent == 0 {
 		s.watch.heard = true // silence begins now at the earliest
 	}
-	size := int(e.size)
-	s.window.Sent(size)
-	out.add(&e)
-	if e.sends > 0 {
-		c.stats.Resends++
+	before := c.sent
+	for c.sent < c.queue.n {
+		e := c.queue.at(c.sent)
+		size := int(e.size)
+		if size-protocol.HeaderSize > s.maxFrame {
+			c.unsent -= size
+			out.refused = append(out.refused, c.refuse(c.queue.remove(c.sent), protocol.NackTooLarge, "larger than the receiver takes"))
+			continue
+		}
+		if inFlight, _ := s.window.Unsettled(); !c.window.allows(inFlight) || !s.window.CanSend(size) ||
+			out.size > 0 && out.size+size > chunkSize {
+			break
+		}
+		s.window.Sent(size)
+		out.add(e)
+		if e.sends > 0 {
+			c.stats.Resends++
+		}
+		e.sends++
+		c.sent++
 	}
-	e.sends++
-	c.stats.Sent++
-	c.stats.SentBytes += uint64(size)
-	s.inFlight.push(e)
+	c.unsent -= out.size
+	c.stats.Sent += uint64(c.sent - before)
+	c.stats.SentBytes += uint64(out.size)
+	if c.full && c.unsent <= maxUnsent/2 {
+		c.full = false
+		c.offerRoom()
+	}
 }
 
 // refuse ends a packet without sending it, or after its last answer. With c.mu.
@@ -213,7 +219,7 @@ func (c *Client) refuse(e entry, code protocol.NackCode, text string) settled {
 	c.stage.release(e.chunk)
 	c.stats.Failed++
 	c.freed(1)
-	return settled{e.tag, Outcome{Code: code, Text: text, Resends: resends(&e)}}
+	return settled{tag: e.tag, failure: &Outcome{Code: code, Text: text, Resends: resends(&e)}}
 }
 
 func resends(e *entry) int { return max(0, int(e.sends)-1) }
@@ -223,16 +229,16 @@ func accepts(w *protocol.Welcome, x protocol.Compression) bool {
 	return slices.Contains(w.Compression, x)
 }
 
-// requeue moves what had no answer to the queue of what is sent again, in
-// order. What a NACK put there before was sent before, and goes first. The next
-// connection is another receiver's, or a new beginning: nobody there has asked
-// for a pause. With c.mu.
-func (c *Client) requeue(s *session) {
-	for s.inFlight.n > 0 {
-		if e := s.inFlight.pop(); e.chunk != nil {
-			c.again.push(e)
-		}
+// requeue makes what was sent and had no answer the first to be sent on the next
+// connection. That is another receiver's, or a new beginning: nobody there has
+// asked for a pause. With c.mu.
+func (c *Client) requeue() {
+	c.queue.compact()
+	c.sent, c.unsent = 0, 0
+	for i := range c.queue.n {
+		c.unsent += int(c.queue.at(i).size)
 	}
+	c.full = c.unsent >= maxUnsent
 	c.unpause()
 	c.window.reconnected()
 }

@@ -26,7 +26,7 @@ type chunk struct {
 // An entry is one packet that has no outcome yet. Entries are values and are in
 // exactly one ring at any moment, so none can be settled twice.
 type entry struct {
-	chunk     *chunk // nil in a session's ring: answered by a NACK
+	chunk     *chunk // nil: answered by a NACK, and in its place until an ACK passes it
 	off, size uint32 // of the frame, header and body
 	sends     uint32 // how often it was given to a socket
 	tag       uint64
@@ -129,11 +129,55 @@ type ring struct {
 }
 
 func (r *ring) push(e entry) {
+	r.extend()
+	*r.at(r.n - 1) = e
+}
+
+// extend adds a place at the back.
+func (r *ring) extend() {
 	if r.n == len(r.buf) {
 		r.grow()
 	}
-	r.buf[(r.head+r.n)&(len(r.buf)-1)] = e
 	r.n++
+}
+
+// insert moves all entries of from into r, in order, so that the first becomes
+// the i-th.
+func (r *ring) insert(i int, from *ring) {
+	k := from.n
+	for range k {
+		r.extend()
+	}
+	for j := r.n - 1; j >= i+k; j-- {
+		*r.at(j) = *r.at(j - k)
+	}
+	for j := range k {
+		*r.at(i + j) = from.pop()
+	}
+}
+
+// remove takes the i-th entry out.
+func (r *ring) remove(i int) entry {
+	e := *r.at(i)
+	for ; i < r.n-1; i++ {
+		*r.at(i) = *r.at(i + 1)
+	}
+	r.at(r.n - 1).chunk = nil
+	r.n--
+	return e
+}
+
+// compact drops the entries that were answered by a NACK.
+func (r *ring) compact() {
+	kept := 0
+	for i := range r.n {
+		if e := *r.at(i); e.chunk != nil {
+			r.at(i).chunk = nil
+			*r.at(kept) = e
+			kept++
+		}
+	}
+	r.n = kept
 }
 
 // at returns the i-th entry from the front; i must be below r.n. The pointer
@@ -141,12 +185,16 @@ func (r *ring) push(e entry) {
 func (r *ring) at(i int) *entry { return &r.buf[(r.head+i)&(len(r.buf)-1)] }
 
 func (r *ring) pop() entry {
-	p := &r.buf[r.head]
-	e := *p
-	p.chunk = nil
+	e := *r.at(0)
+	r.drop()
+	return e
+}
+
+// drop forgets the front.
+func (r *ring) drop() {
+	r.buf[r.head].chunk = nil
 	r.head = (r.head + 1) & (len(r.buf) - 1)
 	r.n--
-	return e
 }
 
 func (r *ring) grow() {

@@ -22,7 +22,7 @@ type binaryConn struct {
 	client *client.Client
 	sent   uint64 // packets handed in; the sender's
 
-	messages atomic.Uint64 // delivered
+	messages atomic.Uint64 // delivered, if the bodies differ
 	failures failures
 }
 
@@ -85,7 +85,9 @@ func (c *binaryConn) outcome(tag uint64, o client.Outcome) {
 	}
 	switch {
 	case o.Delivered:
-		c.messages.Add(uint64(c.bodies.messages(tag)))
+		if len(c.bodies.list) > 1 { // of a single body, packets are counted already
+			c.messages.Add(uint64(c.bodies.messages(tag)))
+		}
 	case o.Code == 0:
 		c.failures.add("unanswered", o.Text)
 	default:
@@ -103,6 +105,9 @@ func (c *binaryConn) counts() counts {
 	}
 	if s.Connects > 1 {
 		n.reconnects = s.Connects - 1
+	}
+	if len(c.bodies.list) == 1 {
+		n.messages = s.Delivered * uint64(c.bodies.messages(0))
 	}
 	n.lastError = s.LastError
 	return n

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -40,10 +41,7 @@ type bodies struct {
 
 // appendTo appends the n-th body for connection conn to dst.
 func (b *bodies) appendTo(dst []byte, conn int, n uint64) []byte {
-	t := &b.list[0]
-	if len(b.list) > 1 {
-		t = &b.list[n%uint64(len(b.list))]
-	}
+	t := b.at(n)
 	at := len(dst)
 	dst = append(dst, t.bytes...)
 	p := dst[at:]
@@ -53,15 +51,22 @@ func (b *bodies) appendTo(dst []byte, conn int, n uint64) []byte {
 	return dst
 }
 
-// messages says how many log messages the n-th body holds.
-func (b *bodies) messages(n uint64) int { return b.list[n%uint64(len(b.list))].messages }
-
-func putHex(dst []byte, n uint64) {
-	const digits = "0123456789abcdef"
-	for i := len(dst) - 1; i >= 0; i-- {
-		dst[i] = digits[n&15]
-		n >>= 4
+// at returns the n-th body. A division for each packet would be felt.
+func (b *bodies) at(n uint64) *body {
+	if len(b.list) == 1 {
+		return &b.list[0]
 	}
+	return &b.list[n%uint64(len(b.list))]
+}
+
+// messages says how many log messages the n-th body holds.
+func (b *bodies) messages(n uint64) int { return b.at(n).messages }
+
+// putHex fills dst, an even number of digits, with the low ones of n.
+func putHex(dst []byte, n uint64) {
+	var be [8]byte
+	binary.BigEndian.PutUint64(be[:], n)
+	hex.Encode(dst, be[8-len(dst)/2:])
 }
 
 // makeBodies builds all bodies before anything is sent.

@@ -17,10 +17,10 @@ const (
 	// their way; more are sent without being measured.
 	pendingSamples = 1 << 14
 
-	// Above measureAll packets, one in sampleEvery is measured: reading the
+	// Above measureAll packets, one in 64 is measured: reading the
 	// clock for each packet would cost as much as sending it.
 	measureAll  = 200_000
-	sampleEvery = 64
+	sampleShift = 6 // one in 64
 )
 
 func newHistogram() *hdrhistogram.Histogram {
@@ -30,7 +30,7 @@ func newHistogram() *hdrhistogram.Histogram {
 // sampler measures some of a connection's packets. begin is called by the
 // sender, end by whoever is told the outcomes; one goroutine each.
 type sampler struct {
-	every uint64
+	shift uint // a packet is measured if so many low bits of its tag are 0
 	base  time.Time
 	slots []sample
 	hist  *hdrhistogram.Histogram
@@ -44,19 +44,19 @@ type sample struct {
 
 // newSampler measures every packet of a run that is small or slow enough.
 func newSampler(o *options, p *plan) *sampler {
-	s := &sampler{every: sampleEvery, base: time.Now(), hist: newHistogram(), slots: make([]sample, pendingSamples)}
+	s := &sampler{shift: sampleShift, base: time.Now(), hist: newHistogram(), slots: make([]sample, pendingSamples)}
 	if p.total > 0 && p.total <= measureAll || o.Rate > 0 && o.Rate <= measureAll {
-		s.every = 1
+		s.shift = 0
 	}
 	return s
 }
 
 // measures says whether the packet with this tag is one to begin.
-func (s *sampler) measures(tag uint64) bool { return tag%s.every == 0 }
+func (s *sampler) measures(tag uint64) bool { return tag&(1<<s.shift-1) == 0 }
 
 // begin notes when a packet was handed over, or should have been.
 func (s *sampler) begin(tag uint64, at time.Time) {
-	slot := &s.slots[tag/s.every%pendingSamples]
+	slot := &s.slots[tag>>s.shift%pendingSamples]
 	if slot.busy.Load() {
 		return // an older packet has no outcome yet
 	}
@@ -66,7 +66,7 @@ func (s *sampler) begin(tag uint64, at time.Time) {
 
 // end records the outcome of a delivered packet, and forgets another's.
 func (s *sampler) end(tag uint64, delivered bool) {
-	slot := &s.slots[tag/s.every%pendingSamples]
+	slot := &s.slots[tag>>s.shift%pendingSamples]
 	if !slot.busy.Load() || slot.tag != tag {
 		return
 	}
