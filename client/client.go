@@ -72,7 +72,7 @@ type Config struct {
 
 	// MaxUnsettled is how many packets may be without an outcome; Send blocks
 	// beyond. 0: DefaultMaxUnsettled. While there is a connection Send also blocks
-	// when 256 KiB wait to be written to it, which is what one write takes.
+	// when twice as many bytes wait for it as its last writes took.
 	MaxUnsettled int
 	MaxBuffer    int // bytes held for them. 0: DefaultMaxBuffer
 
@@ -146,7 +146,8 @@ type Client struct {
 	sent        int  // how many at its front were given to the present connection
 	again       ring // to be sent again: goes before what else was not sent
 	unsent      int  // bytes of the queue behind sent
-	full        bool // unsent has reached maxUnsent, and is not back at half of it
+	maxUnsent   int  // bytes; beyond, Send waits while there is a connection
+	full        bool // unsent has reached it, and is not back at half of it
 	held        int  // packets accepted or reserved, and without an outcome
 	closing     bool // Close was called
 	dead        bool // Close gave up
@@ -186,7 +187,7 @@ func New(cfg Config) (*Client, error) {
 }
 
 func newClient(cfg Config, limits timing) *Client {
-	c := &Client{cfg: cfg, limits: limits, log: cfg.Logger, done: make(chan struct{}), window: newWindow()}
+	c := &Client{cfg: cfg, limits: limits, log: cfg.Logger, done: make(chan struct{}), window: newWindow(), maxUnsent: 2 * chunkSize}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

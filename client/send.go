@@ -110,24 +110,29 @@ func nilIf(cond bool, err error) error {
 // body cannot be followed in the stream, and one that looks like a control
 // frame would not be numbered by the receiver. With c.mu.
 func (c *Client) accept(e entry, refused []settled) []settled {
-	body := e.frame()[protocol.HeaderSize:]
-	var o Outcome
-	switch {
-	case len(body) == 0:
-		o = Outcome{Code: protocol.NackInvalid, Text: "empty body"}
-	case protocol.IsControl(body[0]):
-		o = Outcome{Code: protocol.NackInvalid, Text: "body is a control frame"}
-	case c.cfg.MaxFrame > 0 && len(body) > c.cfg.MaxFrame:
-		o = Outcome{Code: protocol.NackTooLarge, Text: "larger than Config.MaxFrame"}
-	default:
+	code, why := c.judge(e.frame()[protocol.HeaderSize:])
+	if code == 0 {
 		c.queue.push(e)
 		c.unsent += int(e.size)
-		c.full = c.full || c.unsent >= maxUnsent
+		c.full = c.full || c.unsent >= c.maxUnsent
 		return refused
 	}
 	c.stage.release(e.chunk)
 	c.stats.Failed++
-	return append(refused, settled{tag: e.tag, failure: &o})
+	return append(refused, settled{tag: e.tag, failure: &Outcome{Code: code, Text: why}})
+}
+
+// judge says why a body must never be sent; code 0: it may be.
+func (c *Client) judge(body []byte) (code protocol.NackCode, why string) {
+	switch {
+	case len(body) == 0:
+		return protocol.NackInvalid, "empty body"
+	case protocol.IsControl(body[0]):
+		return protocol.NackInvalid, "body is a control frame"
+	case c.cfg.MaxFrame > 0 && len(body) > c.cfg.MaxFrame:
+		return protocol.NackTooLarge, "larger than Config.MaxFrame"
+	}
+	return 0, ""
 }
 
 // reserve waits for room and takes up to n places of it. compress says whether
@@ -169,8 +174,8 @@ func (c *Client) hasRoom() bool {
 }
 
 // ahead says that there is a connection, and that more lies ready for it than
-// one write takes. To prepare more would only make packets wait here, out of the
-// processor's cache; without a connection it is what bridges the gap.
+// its next write takes. To prepare still more would only make packets wait here,
+// out of the processor's cache; without a connection it is what bridges the gap.
 func (c *Client) ahead() bool { return c.full && c.session != nil }
 
 // offerRoom tells callers of Send that they may go on, if they may. With c.mu.

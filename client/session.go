@@ -12,9 +12,9 @@ import (
 // not read, in bytes.
 const maxPendingControl = 64 << 10
 
-// maxUnsent is how many bytes lie ready for a connection before Send waits: two
-// writes, so that a whole one is there when Send is woken at half of it.
-const maxUnsent = 2 * chunkSize
+// minUnsent is the least of bytes that may lie ready for a connection before
+// Send waits.
+const minUnsent = 32 << 10
 
 // session is one connection: its credit, and the numbers of the frames sent on it
 // that have no answer. Everything in it belongs to the client's mutex, except that
@@ -206,12 +206,21 @@ func (c *Client) take(s *session, out *batch) {
 		c.sent++
 	}
 	c.unsent -= out.size
+	c.prepare(out.size)
 	c.stats.Sent += uint64(c.sent - before)
 	c.stats.SentBytes += uint64(out.size)
-	if c.full && c.unsent <= maxUnsent/2 {
+	if c.full && c.unsent <= c.maxUnsent/2 {
 		c.full = false
 		c.offerRoom()
 	}
+}
+
+// prepare sets how much may lie ready while a connection stands: twice what the
+// last writes took, so that a whole one is there when Send is woken at half of
+// it. How much a write takes depends on the credit, and so on how many others
+// the receiver serves. With c.mu.
+func (c *Client) prepare(written int) {
+	c.maxUnsent = max(2*written, c.maxUnsent-c.maxUnsent/8, minUnsent)
 }
 
 // refuse ends a packet without sending it, or after its last answer. With c.mu.
@@ -238,7 +247,7 @@ func (c *Client) requeue() {
 	for i := range c.queue.n {
 		c.unsent += int(c.queue.at(i).size)
 	}
-	c.full = c.unsent >= maxUnsent
+	c.full = c.unsent >= c.maxUnsent
 	c.unpause()
 	c.window.reconnected()
 }

@@ -13,7 +13,7 @@ type Config struct {
 	HTTPListen string     // host:port for HTTP
 	Analyzers  []Analyzer // 1 to MaxAnalyzers, at least one weight above 0
 
-	Workers             int // event loops; 0 is one per CPU
+	Workers             int // event loops; 0: see Loops
 	MaxQueue            int // packets that wait without a link, over all loops
 	MaxRetries          int // hand-overs after the first failed one
 	RetryDelay          time.Duration
@@ -65,4 +65,17 @@ func Default() Config {
 		panic(err) // the defaults are constants of this package, and a test loads them
 	}
 	return cfg
+}
+
+// Loops is how many event loops run on so many CPUs: Workers, or else one for
+// each two of them. The kernel does about half of the work, much of it on
+// whatever CPU an interrupt or a peer's write finds, and a loop of fewer finds
+// more to do each time it looks: two loops on two CPUs that they shared with
+// agents and analyzers took a third more CPU a packet than one
+// (docs/PERFORMANCE.md).
+func (c *Config) Loops(cpus int) int {
+	if c.Workers > 0 {
+		return c.Workers
+	}
+	return max((cpus+1)/2, 1)
 }

@@ -16,10 +16,7 @@ func Fit(cfg Config, report Report, facts machine.Facts) (Config, Report, error)
 	if report.Help || report.Version {
 		return cfg, report, nil
 	}
-	f := fitter{cfg: cfg, loops: max(cfg.Workers, 1), report: &report}
-	if cfg.Workers == 0 {
-		f.loops = max(facts.CPUs, 1)
-	}
+	f := fitter{cfg: cfg, loops: cfg.Loops(facts.CPUs), report: &report}
 	if f.cfg.HTTPBodyBytes == 0 {
 		f.cfg.HTTPBodyBytes = httpBodies * int64(cfg.MaxBody)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // large is a machine on which every default fits.
-var large = machine.Facts{Memory: 64 << 30, MemoryOf: "the machine", Descriptors: 1 << 20, CPUs: 2}
+var large = machine.Facts{Memory: 64 << 30, MemoryOf: "the machine", Descriptors: 1 << 20, CPUs: 4}
 
 // fitted loads and fits; at least one setting is given after the environment's.
 func fitted(t *testing.T, facts machine.Facts, args ...string) (Config, Report, *Errors) {
@@ -60,7 +60,7 @@ func TestDefaultsAreLoweredToFit(t *testing.T) {
 	preset.HTTPBodyBytes = httpBodies * int64(preset.MaxBody)
 	for memory := int64(140 << 20); memory <= 8<<30; memory += memory / 4 {
 		for _, descriptors := range []int64{256, 300, 512, 1024, 4096, 20_000, 65_536, 1 << 20} {
-			facts := machine.Facts{Memory: memory, MemoryOf: "the cgroup", Descriptors: descriptors, CPUs: 2}
+			facts := machine.Facts{Memory: memory, MemoryOf: "the cgroup", Descriptors: descriptors, CPUs: 4}
 			cfg, report, err := Fit(loaded, asked, facts)
 			if err != nil {
 				t.Errorf("%d MiB, %d descriptors: %v", memory>>20, descriptors, err)
@@ -227,7 +227,7 @@ func TestTheLowerOfTheLimitsHolds(t *testing.T) {
 		{1 << 30, 700 << 20, []string{"--memory-limit=600MiB"}, 600 << 20, "flag --memory-limit"},
 		{1 << 30, 0, []string{"--memory-limit=50%"}, 512 << 20, "flag --memory-limit, 50% of the 1GiB of the cgroup"},
 	} {
-		cfg, report, err := fitted(t, machine.Facts{Memory: tc.memory, MemoryOf: "the cgroup", GoLimit: tc.goLimit, CPUs: 2}, tc.args...)
+		cfg, report, err := fitted(t, machine.Facts{Memory: tc.memory, MemoryOf: "the cgroup", GoLimit: tc.goLimit, CPUs: 4}, tc.args...)
 		if err != nil || cfg.MemoryLimit != tc.want {
 			t.Errorf("%+v: %d, %v", tc, cfg.MemoryLimit, err)
 		}

@@ -36,7 +36,7 @@ type flags struct {
 	DeadLetterMax string `group:"Stopping and dead letters" placeholder:"SIZE" help:"Most bytes in it. Without room for a packet in it, /ingest answers 503."`
 	Grace         string `group:"Stopping and dead letters" placeholder:"D" help:"Longest time for a stop to settle what is in flight."`
 
-	Workers  string `group:"Limits" placeholder:"N" help:"Event loops. 0: one per CPU."`
+	Workers  string `group:"Limits" placeholder:"N" help:"Event loops. 0: one for each two CPUs."`
 	MaxFrame string `group:"Limits" placeholder:"SIZE" help:"Largest packet, in its binary form. Agents that read no WELCOME count on 1MiB."`
 
 	MaxConnections      string `group:"Limits" placeholder:"N" help:"Open connections of agents; more are told GOAWAY overload. Without this setting it is lowered at start to what memory and descriptors (ulimit -n) are enough for."`

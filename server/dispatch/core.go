@@ -118,6 +118,7 @@ type Core struct {
 	short     bool // places were short at the beginning of the turn
 	active    int  // sessions with unsettled frames
 	held      int  // unsettled frames of all sessions
+	need      int  // frames that keep the links busy; see credit.go
 
 	rate     int64 // this core's part of the shared rate
 	ratedFor time.Duration
@@ -132,6 +133,7 @@ func New(cfg Config, shared *Shared, n int) *Core {
 	c := &Core{cfg: cfg, shared: shared, inspect: protocol.NewInspector(cfg.MaxFrame)}
 	c.chunks.budget = &shared.budget
 	c.table = shared.Table.Load()
+	c.need = cfg.HeldFrames
 	c.links = make([]*Link, n)
 	c.count.Analyzers = make([]AnalyzerCounters, n)
 	for i := range c.links {

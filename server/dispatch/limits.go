@@ -11,6 +11,8 @@ type Config struct {
 	SessionWindowFrames int // unsettled data frames that a session may have
 	SessionWindowBytes  int // unsettled bytes, headers included
 
+	HeldFrames int // frames of all sessions that a core never needs to do with less; see credit.go
+
 	LinkWindowFrames int // frames that one link's stage may hold, written or not
 	LinkWindowBytes  int // bytes that one link's stage may hold
 	HandOverMin      int // frames that a link may always have written and unacknowledged
@@ -85,6 +87,7 @@ func Defaults() Config {
 		MaxFrame:            1 << 20,
 		SessionWindowFrames: 4096,
 		SessionWindowBytes:  4 << 20,
+		HeldFrames:          16384,
 		LinkWindowFrames:    32768,
 		LinkWindowBytes:     8 << 20,
 		HandOverMin:         64,

@@ -41,9 +41,10 @@ type Link struct {
 	dirty   bool
 
 	rate      handOver
-	probation int  // frames; 0 when the link has earned its window
-	proven    int  // acknowledged since probation last doubled
-	onTrial   bool // was given up, or lost with frames in flight: begins on probation
+	shortest  time.Duration // round trip from a write to its ACK on this connection; 0: none yet
+	probation int           // frames; 0 when the link has earned its window
+	proven    int           // acknowledged since probation last doubled
+	onTrial   bool          // was given up, or lost with frames in flight: begins on probation
 
 	marks      markRing      // when the written frames were written
 	openedAt   time.Duration // Handshake counts from here
@@ -84,6 +85,14 @@ func (h *handOver) add(now, span time.Duration, n int) {
 	h.now += n
 }
 
+// recent returns how many were acknowledged in a span, of late.
+func (h *handOver) recent(now, span time.Duration) int {
+	if now-h.from >= 2*span {
+		return 0
+	}
+	return max(h.now, h.last)
+}
+
 // mark says when the frames up to a number were written.
 type mark struct {
 	upTo uint64
@@ -119,7 +128,7 @@ func (c *Core) LinkOpened(l *Link, conn any) {
 	l.state = linkGreeting
 	l.handed, l.acked = 0, 0
 	l.credit = protocol.NewSendWindow()
-	l.marks.n = 0
+	l.marks.n, l.shortest = 0, 0
 	l.openedAt, l.heardAt, l.progressAt = c.now, c.now, c.now
 	l.pingedAt, l.pausedTill = 0, 0
 	l.stale, l.suspect, l.draining = false, false, false

@@ -147,6 +147,7 @@ func (c *Core) linkAck(l *Link, n, frames, bytes uint64) {
 		at.Latency.add(c.now-m.at, upTo-from)
 		from = upTo
 		if m.upTo <= n {
+			l.noteRoundTrip(c.now - m.at)
 			l.marks.pop()
 		}
 	}

@@ -13,6 +13,7 @@ func (c *Core) Receive(s *Session, data []byte) {
 		return
 	}
 	s.heardAt = c.now
+	c.wet(s)
 	if s.discard > 0 || len(s.partial) > 0 {
 		if data = c.resume(s, data); s.closing {
 			return

@@ -38,12 +38,16 @@ type Session struct {
 	settledSize uint64 // bytes of settled frames
 	seq         protocol.AckSequence
 
+	window                    int    // frames of credit beyond what has settled; see credit.go
+	judgeAt                   uint64 // it is judged again when so many frames have settled
 	creditFrames, creditBytes uint64 // told to the sender, or the first credit
 	told                      uint64 // n of the last ACK
 
 	stuckTable *route.Table // of the last pick by agent_id
 	stuckKey   []byte
 	stuckTo    int
+
+	judgedAt, dry, drySince time.Duration // when the window was judged; dry for so long before, and since then, 0: is not dry
 
 	heardAt   time.Duration // last byte received
 	partialAt time.Duration // since when a frame is incomplete; 0: none is
@@ -92,7 +96,8 @@ func (s *Session) Hello() bool { return s.hello }
 
 // Open makes a session for a connection.
 func (c *Core) Open(conn any) *Session {
-	s := &Session{Conn: conn, creditFrames: protocol.FirstCreditFrames, creditBytes: protocol.FirstCreditBytes}
+	s := &Session{Conn: conn, window: c.cfg.SessionWindowFrames, judgeAt: uint64(c.cfg.SessionWindowFrames), judgedAt: c.now, drySince: c.now,
+		creditFrames: protocol.FirstCreditFrames, creditBytes: protocol.FirstCreditBytes}
 	c.register(s)
 	s.heardAt = c.now
 	if c.cfg.IdlePlain > 0 {
@@ -201,37 +206,6 @@ func (c *Core) NextAnswers(s *Session) []byte {
 	}
 	c.scratch = out
 	return out
-}
-
-// appendAck appends the ACK that a session is due, if it is due one.
-func (c *Core) appendAck(out []byte, s *Session) []byte {
-	n := s.seq.UpTo()
-	frames, bytes := c.credit(s)
-	more := frames > s.creditFrames || bytes > s.creditBytes
-	enough := frames-s.creditFrames >= uint64(c.cfg.SessionWindowFrames/4) || bytes-s.creditBytes >= uint64(c.cfg.SessionWindowBytes/4)
-	if n == s.told && !(more && (enough || c.stuck(s))) {
-		return out
-	}
-	s.told, s.creditFrames, s.creditBytes = n, frames, bytes
-	return protocol.AppendAck(out, n, frames, bytes)
-}
-
-// stuck says that the sender may have used up its credit, as far as it was told.
-func (c *Core) stuck(s *Session) bool {
-	return s.number >= s.creditFrames || s.bytes+uint64(c.cfg.MaxFrame) > s.creditBytes
-}
-
-// credit returns what the sender may have sent in all: what has settled, in
-// whatever order, plus a window; never less than it was told before.
-func (c *Core) credit(s *Session) (frames, bytes uint64) {
-	window := uint64(c.cfg.SessionWindowFrames)
-	frames = s.seq.Settled() + window
-	// One window past the credit is still answered, and must fit the bitmap.
-	if most := s.seq.UpTo() + protocol.MaxCreditSpan - window; frames > most {
-		frames = most
-	}
-	bytes = s.settledSize + uint64(c.cfg.SessionWindowBytes)
-	return max(frames, s.creditFrames), max(bytes, s.creditBytes)
 }
 
 // sayNack records the answer to frame number; consecutive frames with the

@@ -13,6 +13,7 @@ func (c *Core) Tick() {
 	gap := c.now - c.tickedAt
 	c.tickedAt = c.now
 	c.measureRate(gap)
+	c.measureNeed()
 	if gap > longestGap {
 		c.excuse(gap)
 	} else {

@@ -91,10 +91,7 @@ func Start(cfg config.Config, log *slog.Logger) (*Node, error) {
 }
 
 func (n *Node) startLoops() error {
-	workers := n.cfg.Workers
-	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
+	workers := n.cfg.Loops(runtime.GOMAXPROCS(0))
 	dc := dispatchConfig(n.cfg)
 	n.shared = dispatch.NewShared(dc, len(n.cfg.Analyzers))
 	n.cells = make([]stats.Cell, workers)

@@ -1,0 +1,126 @@
+package dispatch
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"sluice/protocol"
+)
+
+// crowd is a world whose senders use all the credit that they are told, some of
+// them a while later than it was told.
+type crowd struct {
+	*world
+	far     map[string]time.Duration // how long a sender's credit travels
+	arrives map[string][]told
+}
+
+type told struct {
+	at     time.Duration
+	frames uint64
+}
+
+// step is a millisecond: senders use what they may, and each analyzer acknowledges perStep.
+func (w *crowd) step(perStep int) {
+	for name, a := range w.agents {
+		credit := max(a.frames, protocol.FirstCreditFrames)
+		if delay := w.far[name]; delay > 0 {
+			way := append(w.arrives[name], told{w.now + delay, credit})
+			credit = protocol.FirstCreditFrames
+			for len(way) > 1 && way[1].at <= w.now {
+				way = way[1:]
+			}
+			if way[0].at <= w.now {
+				credit = way[0].frames
+			}
+			w.arrives[name] = way
+		}
+		if room := int(credit) - int(a.sent); room > 0 {
+			w.send(name, room, 10)
+		}
+		a.lines = a.lines[:0]
+	}
+	for k := range w.sinks {
+		w.ack(k, perStep)
+		w.sinks[k].received = w.sinks[k].received[:0]
+	}
+	w.now += time.Millisecond
+	if w.now%TickEvery == 0 {
+		w.turn(func(c *Core) { c.Tick() })
+	}
+}
+
+func newCrowd(t *testing.T, near int) *crowd {
+	cfg := Defaults()
+	cfg.HeldFrames = 512
+	w := &crowd{world: newWorld(t, cfg, 1, 1), far: map[string]time.Duration{}, arrives: map[string][]told{}}
+	w.up(0)
+	w.up(1)
+	for i := range near {
+		w.agent(fmt.Sprintf("near-%d", i))
+	}
+	return w
+}
+
+func TestSendersShareWhatKeepsTheAnalyzersBusy(t *testing.T) {
+	const senders, perStep = 16, 100
+	w := newCrowd(t, senders)
+	for range 800 { // what the first credits brought is gone
+		w.step(perStep)
+	}
+	n := w.check()
+	before, busy, most := n.Delivered, n.Rejected[protocol.NackBusy], 0
+	const run = 100
+	for range run {
+		w.step(perStep)
+		most = max(most, w.core.held)
+	}
+	n = w.check()
+	if got, able := n.Delivered-before, uint64(2*perStep*run); got < able*95/100 {
+		t.Errorf("delivered %d of %d", got, able)
+	}
+	if n.Rejected[protocol.NackBusy] != busy {
+		t.Errorf("%d frames within the credit were busy", n.Rejected[protocol.NackBusy]-busy)
+	}
+	if limit := 3 * w.core.need; most > limit {
+		t.Errorf("%d frames were held, %d are needed: want at most %d", most, w.core.need, limit)
+	}
+}
+
+func TestASenderFarAwayKeepsItsWindow(t *testing.T) {
+	w := newCrowd(t, 8)
+	w.far["far"] = 100 * time.Millisecond
+	a := w.agent("far")
+	for range 400 {
+		w.step(200)
+	}
+	before, began := a.sent, w.now
+	for range 400 {
+		w.step(200)
+	}
+	trips := (w.now - began) / w.far["far"]
+	if got, want := a.sent-before, uint64(trips)*uint64(w.cfg.SessionWindowFrames)*3/4; got < want {
+		t.Errorf("%d frames in %d round trips, want at least %d; its window is %d", got, trips, want, a.session.window)
+	}
+}
+
+func TestAWindowGrowsWithItsPart(t *testing.T) {
+	w := newCrowd(t, 16)
+	for range 400 {
+		w.step(150)
+	}
+	small := w.agents["near-0"].session.window
+	for name, a := range w.agents {
+		if name != "near-0" {
+			w.turn(func(c *Core) { c.SessionLost(a.session) })
+			delete(w.agents, name)
+		}
+	}
+	for range 400 {
+		w.step(150)
+	}
+	if got := w.agents["near-0"].session.window; small >= got || got < w.cfg.HeldFrames {
+		t.Errorf("the window is %d alone, and was %d among 16", got, small)
+	}
+}
