@@ -18,7 +18,13 @@ var version string
 // built from, "-dirty" if the tree had changes), the Go version and the
 // platform. It never fails: a build without any information is "devel".
 func Version() string {
-	return name() + " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
+	version, goVersion, platform := Build()
+	return version + " " + goVersion + " " + platform
+}
+
+// Build is the same in its three parts.
+func Build() (version, goVersion, platform string) {
+	return name(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH
 }
 
 // name prefers what the linker was told, then the module's version (set by

@@ -1,6 +1,6 @@
 // Package api is the HTTP side of the distributor: POST /ingest for senders
-// that speak no frames, and /stats, /health, /healthz and /readyz for those
-// who watch. It judges requests; what is admitted is the Backend's decision.
+// that speak no frames, and /stats, /metrics, /health, /healthz and /readyz for
+// those who watch. It judges requests; what is admitted is the Backend's decision.
 //
 // It is the only importer of fasthttp under server. What is used of it is
 // reduced to what is safe here: bodies are streamed and so never allocated by
@@ -19,7 +19,9 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"sluice/internal/exposition"
 	"sluice/protocol"
+	"sluice/server/metrics"
 	"sluice/server/stats"
 )
 
@@ -73,6 +75,7 @@ type Server struct {
 	http    *fasthttp.Server
 
 	counts   counters
+	metrics  *exposition.Exposition
 	slots    chan struct{} // one for each /ingest being served
 	memory   memory
 	desks    sync.Pool // of *desk
@@ -104,6 +107,7 @@ func New(cfg Config, backend Backend) (*Server, error) {
 		served:   make(chan struct{}),
 	}
 	s.ln = newListener(ln, cfg.Concurrency, cfg.Logger, func() { s.counts.refused[forNoConnection].Add(1) })
+	s.metrics = metrics.New(s.stats)
 	s.memory.left.Store(cfg.BodyMemory)
 	s.desks.New = func() any { return newDesk(cfg.MaxBody, cfg.MaxFrame) }
 	s.http = &fasthttp.Server{

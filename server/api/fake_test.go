@@ -26,6 +26,8 @@ type fake struct {
 	block    chan struct{} // Submit waits for it, if not nil
 	entered  chan struct{} // told of each Submit, if not nil
 	panics   bool
+
+	statsPanic bool
 }
 
 func newFake() *fake {
@@ -71,9 +73,14 @@ func (f *fake) last(t *testing.T) []byte {
 	return f.bodies[len(f.bodies)-1]
 }
 
-func (f *fake) Stats() stats.Snapshot { return stats.Snapshot{ReceivedPackets: 7} }
-func (f *fake) Health() stats.Health  { return f.health }
-func (f *fake) Ready() bool           { return f.health.Status != stats.Unhealthy }
+func (f *fake) Stats() stats.Snapshot {
+	if f.statsPanic {
+		panic("as the test wants")
+	}
+	return stats.Snapshot{ReceivedPackets: 7}
+}
+func (f *fake) Health() stats.Health { return f.health }
+func (f *fake) Ready() bool          { return f.health.Status != stats.Unhealthy }
 
 var quiet = slog.New(slog.DiscardHandler)
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"sluice/internal/exposition"
 	"sluice/server/stats"
 )
 
@@ -40,9 +41,11 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		}
 	case "/stats":
 		if allowed(ctx, s, fasthttp.MethodGet) {
-			snapshot := s.backend.Stats()
-			snapshot.HTTP = s.counts.snapshot()
-			reply(ctx, fasthttp.StatusOK, snapshot)
+			reply(ctx, fasthttp.StatusOK, s.stats())
+		}
+	case "/metrics":
+		if allowed(ctx, s, fasthttp.MethodGet) {
+			s.exposition(ctx)
 		}
 	case "/health":
 		if allowed(ctx, s, fasthttp.MethodGet) {
@@ -57,7 +60,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 			s.ready(ctx)
 		}
 	default:
-		s.refuse(ctx, &refusal{status: fasthttp.StatusNotFound, text: "there are only /ingest, /stats, /health, /healthz and /readyz"})
+		s.refuse(ctx, &refusal{status: fasthttp.StatusNotFound, text: "there are only /ingest, /stats, /metrics, /health, /healthz and /readyz"})
 	}
 }
 
@@ -69,6 +72,22 @@ func allowed(ctx *fasthttp.RequestCtx, s *Server, method string) bool {
 	ctx.Response.Header.Set("Allow", method)
 	s.refuse(ctx, &refusal{status: fasthttp.StatusMethodNotAllowed, text: "only " + method + " is served here"})
 	return false
+}
+
+// stats is everything that /stats and /metrics tell.
+func (s *Server) stats() stats.Snapshot {
+	snapshot := s.backend.Stats()
+	snapshot.HTTP = s.counts.snapshot()
+	return snapshot
+}
+
+func (s *Server) exposition(ctx *fasthttp.RequestCtx) {
+	if err := s.metrics.Write(ctx); err != nil { // a bug of ours: half of an answer would look like a whole one
+		s.log.Error("cannot answer /metrics", "error", err)
+		s.refuse(ctx, &refusal{status: fasthttp.StatusInternalServerError, text: "internal error"})
+		return
+	}
+	ctx.SetContentType(exposition.ContentType)
 }
 
 func (s *Server) health(ctx *fasthttp.RequestCtx) {

@@ -14,7 +14,7 @@ import (
 // Owned by one call of Load.
 type flags struct {
 	Listen    string `group:"Addresses" placeholder:"ADDR" help:"Where agents connect."`
-	HTTP      string `name:"http" group:"Addresses" placeholder:"ADDR" help:"Where HTTP is served: /ingest, /stats, /health, /healthz, /readyz."`
+	HTTP      string `name:"http" group:"Addresses" placeholder:"ADDR" help:"Where HTTP is served: /ingest, /stats, /metrics, /health, /healthz, /readyz."`
 	Analyzers string `group:"Addresses" placeholder:"LIST" help:"Who gets the packets: name=tcp://host:port?weight=40, separated by commas. Shares are in proportion to the weights; without one it is 1, and 0 takes nothing."`
 
 	Route string `group:"Dispatch" placeholder:"ROUTE" help:"weighted: split exactly by weight. agent, packet: one agent_id, or packet_id, sticks to one analyzer, by weight."`

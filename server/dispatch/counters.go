@@ -1,10 +1,6 @@
 package dispatch
 
-import (
-	"time"
-
-	"sluice/protocol"
-)
+import "sluice/protocol"
 
 // Counters is what a core counts, in frames unless the name says otherwise.
 // For each core, at the end of every turn,
@@ -35,48 +31,6 @@ type AnalyzerCounters struct {
 	Redispatched uint64 // taken back from it unacknowledged and dispatched again
 	Links        uint64 // that carry data
 	Latency      Latency
-}
-
-// Latency is a histogram of acknowledgement times: four buckets for each
-// doubling from 1 µs, so that a quantile is at most 19 % off.
-type Latency [latencyBuckets]uint64
-
-const latencyBuckets = 108 // up to 2^27 µs, over two minutes
-
-func (h *Latency) add(d time.Duration, n uint64) {
-	us := uint64(max(d/time.Microsecond, 1))
-	exp := 0
-	for v := us; v > 1; v >>= 1 {
-		exp++
-	}
-	frac := (us << 2 >> exp) & 3
-	h[min(exp*4+int(frac), latencyBuckets-1)] += n
-}
-
-// Add sums another histogram into h.
-func (h *Latency) Add(o *Latency) {
-	for i, n := range o {
-		h[i] += n
-	}
-}
-
-// Quantile returns the upper bound of the bucket that holds quantile q
-// (0 … 1), 0 when nothing was counted.
-func (h *Latency) Quantile(q float64) time.Duration {
-	var total uint64
-	for _, n := range h {
-		total += n
-	}
-	if total == 0 {
-		return 0
-	}
-	rank, seen := uint64(q*float64(total-1)), uint64(0)
-	for i, n := range h {
-		if seen += n; seen > rank {
-			return time.Duration((5+uint64(i&3))<<(i/4)) * time.Microsecond / 4
-		}
-	}
-	return 0
 }
 
 // Snapshot writes the counters of this moment into dst, reusing its slice.

@@ -48,6 +48,9 @@ func (m *Monitor) leave(loop, analyzer int, phase linkPhase, reason string) {
 			t.lossReason = orElse(reason, "a link was lost")
 		}
 		t.lastError = orElse(reason, t.lastError)
+		if phase == linkGone {
+			t.failures++
+		}
 		*l = link{phase: phase}
 	})
 }
@@ -59,6 +62,7 @@ func (m *Monitor) Failed(analyzer int, err error) {
 	defer m.mu.Unlock()
 	t := &m.targets[analyzer]
 	t.lastError = err.Error()
+	t.failures++
 	if t.dialError == t.lastError || m.silent {
 		return
 	}

@@ -105,7 +105,7 @@ func (m *Monitor) Status() []Status {
 	for i := range m.targets {
 		t := &m.targets[i]
 		all[i] = Status{State: t.state, Since: t.since, Reason: t.reason(), LastError: t.lastError,
-			Transitions: t.transitions, EffectiveWeight: t.effective()}
+			Transitions: t.transitions, Failures: t.failures, EffectiveWeight: t.effective()}
 	}
 	return all
 }

@@ -14,7 +14,7 @@ import (
 func TestLastErrorAndTransitions(t *testing.T) {
 	w := newWorld(t, 2, 0, 3, 1)
 	w.Failed(0, errors.New("refused"))
-	if got := w.Status()[0]; got.LastError != "refused" || got.Transitions != 0 {
+	if got := w.Status()[0]; got.LastError != "refused" || got.Transitions != 0 || got.Failures != 1 {
 		t.Fatalf("after a failed dial: %+v", got)
 	}
 	w.LinkReady(0, 0)
@@ -22,10 +22,10 @@ func TestLastErrorAndTransitions(t *testing.T) {
 	w.clock = w.clock.Add(time.Minute)
 	w.LinkLost(0, 0, "silent")
 	got := w.Status()
-	if got[0].LastError != "silent" || got[0].Transitions != 2 || got[0].State != Down || !got[0].Since.Equal(w.clock) {
+	if got[0].LastError != "silent" || got[0].Transitions != 2 || got[0].Failures != 2 || got[0].State != Down || !got[0].Since.Equal(w.clock) {
 		t.Errorf("after a lost link: %+v", got[0])
 	}
-	if got[1].LastError != "" || got[1].Transitions != 0 {
+	if got[1].LastError != "" || got[1].Transitions != 0 || got[1].Failures != 0 {
 		t.Errorf("the other analyzer took part: %+v", got[1])
 	}
 	if w.LinkLost(1, 0, ""); w.Status()[0].LastError != "silent" {
@@ -34,6 +34,11 @@ func TestLastErrorAndTransitions(t *testing.T) {
 	got[0].LastError = "mine"
 	if w.Status()[0].LastError != "silent" {
 		t.Error("Status gives away its own memory")
+	}
+	w.LinkReady(0, 0)
+	w.LinkDraining(0, 0, "restarting")
+	if w.LinkLost(0, 0, "closed"); w.Status()[0].Failures != 4 { // a link that drains fails once, not twice
+		t.Errorf("%d failures after a failed dial and three lost links", w.Status()[0].Failures)
 	}
 }
 

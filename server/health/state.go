@@ -14,6 +14,9 @@ const (
 	Draining   State = "draining"   // it said GOAWAY and its links still stand; weight 0
 )
 
+// States returns all of them.
+func States() []State { return []State{Up, Suspect, Down, Recovering, Draining} }
+
 // Status is what is known of one analyzer. Immutable.
 type Status struct {
 	State           State
@@ -21,5 +24,6 @@ type Status struct {
 	Reason          string    // why it is in this state, for people
 	LastError       string    // of the last link that was lost or dial that failed; stays when all is well again
 	Transitions     int       // of the state since the start
+	Failures        uint64    // links that were lost and dials that failed, since the start
 	EffectiveWeight float64   // in the unit of the configured weights: what counts in the table now
 }

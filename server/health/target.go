@@ -32,6 +32,7 @@ type target struct {
 	suspectReason string // why a link is suspect
 	upReason      string // what made it up
 	lastError     string
+	failures      uint64 // links lost, dials failed
 	dialError     string // the last that was logged since it was up
 }
 

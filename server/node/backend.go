@@ -76,7 +76,7 @@ func (n *Node) targets() []stats.Target {
 	for i, st := range status {
 		a := n.cfg.Analyzers[i]
 		targets[i] = stats.Target{Name: a.Name, Address: a.Addr, State: string(st.State), Since: st.Since, Reason: st.Reason,
-			Transitions: st.Transitions, Weight: a.Weight, EffectiveWeight: st.EffectiveWeight, LastError: st.LastError}
+			Transitions: st.Transitions, LinkFailures: st.Failures, Weight: a.Weight, EffectiveWeight: st.EffectiveWeight, LastError: st.LastError}
 	}
 	return targets
 }
@@ -85,13 +85,16 @@ func (n *Node) targets() []stats.Target {
 func (n *Node) Stats() stats.Snapshot {
 	sum := n.counters()
 	s := stats.NewSnapshot(time.Since(n.epoch), &sum, n.targets(), n.deadLetters())
+	s.Loops, s.Draining = len(n.loops), n.draining.Load()
+	s.MaxQueuedPackets = uint64(n.cfg.MaxQueue)
+	s.ByteBudget = stats.ByteBudget{UsedBytes: n.shared.BytesInUse(), MaxBytes: n.cfg.ByteBudget}
 	s.Connections = n.connections()
 	return s
 }
 
 func (n *Node) connections() stats.Connections {
 	c := n.agents.Counters()
-	return stats.Connections{Open: c.Open, Accepted: c.Accepted,
+	return stats.Connections{Open: c.Open, Max: n.cfg.MaxConnections, Accepted: c.Accepted,
 		Refused: map[string]uint64{"limit": c.RefusedLimit, "per_ip": c.RefusedPerIP, "not_taken": c.NotTaken},
 		AcceptErrors: map[string]uint64{"descriptors": c.AcceptErrors.Descriptors, "memory": c.AcceptErrors.Memory,
 			"aborted": c.AcceptErrors.Aborted, "other": c.AcceptErrors.Other}}

@@ -11,6 +11,8 @@ import (
 // those of what is there now: queued, in flight, sessions, links. Immutable.
 type Snapshot struct {
 	UptimeSeconds       float64           `json:"uptime_seconds"`
+	Loops               int               `json:"loops"`
+	Draining            bool              `json:"draining"`
 	ReceivedPackets     uint64            `json:"received_packets"`
 	ReceivedMessages    uint64            `json:"received_messages"`
 	ReceivedBytes       uint64            `json:"received_bytes"`
@@ -21,22 +23,31 @@ type Snapshot struct {
 	DeadLetteredPackets uint64            `json:"dead_lettered_packets"`
 	AbandonedPackets    uint64            `json:"abandoned_packets"`
 	QueuedPackets       uint64            `json:"queued_packets"`
+	MaxQueuedPackets    uint64            `json:"max_queued_packets"` // beyond them: busy, 503
 	InFlightPackets     uint64            `json:"in_flight_packets"`
 	UnaccountedPackets  int64             `json:"unaccounted_packets"` // 0, or there is a bug
 	Sessions            uint64            `json:"sessions"`            // open agent connections, silent ones too
 	HungUpSessions      uint64            `json:"hung_up_sessions"`    // closed with a GOAWAY for a fault
 	LateAnswers         uint64            `json:"late_answers"`        // of analyzers, to packets answered before
 	FalseAcks           uint64            `json:"false_acks"`          // of analyzers, for what was never sent to them
+	ByteBudget          ByteBudget        `json:"byte_budget"`
 	DeadLetters         DeadLetters       `json:"dead_letters"`
 	Connections         Connections       `json:"connections"`
 	HTTP                HTTP              `json:"http"`
 	Analyzers           []Analyzer        `json:"analyzers"`
 }
 
+// ByteBudget is the memory for packets that are not yet acknowledged. Immutable.
+type ByteBudget struct {
+	UsedBytes int64 `json:"used_bytes"`
+	MaxBytes  int64 `json:"max_bytes"`
+}
+
 // Connections are those of agents, since the start, by what became of them.
 // Immutable.
 type Connections struct {
 	Open         int               `json:"open"`
+	Max          int               `json:"max"`
 	Accepted     uint64            `json:"accepted"`
 	Refused      map[string]uint64 `json:"refused"`       // in all, per address, not taken by a loop
 	AcceptErrors map[string]uint64 `json:"accept_errors"` // by what was lacking
@@ -74,19 +85,25 @@ type Analyzer struct {
 	Reason              string    `json:"reason,omitempty"` // of the state
 	Transitions         int       `json:"transitions"`      // of the state, since the start
 	Weight              float64   `json:"weight"`
-	EffectiveWeight     float64   `json:"effective_weight"` // 0 while it is down, rising in slow start
-	TargetShare         float64   `json:"target_share"`     // by the configured weights
-	EffectiveShare      float64   `json:"effective_share"`  // by the effective weights
-	ActualShare         float64   `json:"actual_share"`     // of all first dispatches since the start
+	EffectiveWeight     float64   `json:"effective_weight"`   // 0 while it is down, rising in slow start
+	TargetShare         float64   `json:"target_share"`       // by the configured weights
+	EffectiveShare      float64   `json:"effective_share"`    // by the effective weights
+	ActualShare         float64   `json:"actual_share"`       // of all first dispatches since the start
+	PickedPackets       uint64    `json:"picked_packets"`     // that the exact split, or the key, assigned to it
+	DispatchedPackets   uint64    `json:"dispatched_packets"` // staged for it, nothing having failed; one that spills from it counts again where it goes
 	DeliveredPackets    uint64    `json:"delivered_packets"`
 	InFlightPackets     uint64    `json:"in_flight_packets"`
 	RedispatchedPackets uint64    `json:"redispatched_packets"` // taken back from it and given to another
 	Links               uint64    `json:"links"`                // that carry data, one per event loop
-	LastError           string    `json:"last_error"`           // empty: none yet
+	LinkFailures        uint64    `json:"link_failures"`        // links that were lost and dials that failed
+	LastError           string    `json:"last_error"`           // of those; empty: none yet
 	AckLatency          Quantiles `json:"ack_latency_ms"`
+
+	// Latency is what AckLatency was made of, for /metrics.
+	Latency dispatch.Latency `json:"-"`
 }
 
-// Quantiles of a latency, in milliseconds, at most 19 % above the true ones.
+// Quantiles of a latency, in milliseconds, at most 25 % above the true ones.
 // Immutable.
 type Quantiles struct {
 	P50 float64 `json:"p50"`
@@ -100,6 +117,7 @@ type Target struct {
 	Since         time.Time
 	Reason        string // of the state
 	Transitions   int
+	LinkFailures  uint64
 	Weight        float64 // as configured
 	// EffectiveWeight is what it is picked by now.
 	EffectiveWeight float64
@@ -169,11 +187,15 @@ func newAnalyzer(t *Target, n *dispatch.AnalyzerCounters, weights, effective flo
 		TargetShare:         share(t.Weight, weights),
 		EffectiveShare:      share(t.EffectiveWeight, effective),
 		ActualShare:         share(float64(n.Dispatched), float64(dispatched)),
+		PickedPackets:       n.Picked,
+		DispatchedPackets:   n.Dispatched,
 		DeliveredPackets:    n.Delivered,
 		InFlightPackets:     n.InFlight,
 		RedispatchedPackets: n.Redispatched,
 		Links:               n.Links,
+		LinkFailures:        t.LinkFailures,
 		LastError:           t.LastError,
+		Latency:             n.Latency,
 		AckLatency: Quantiles{
 			P50: milliseconds(n.Latency.Quantile(0.50)),
 			P99: milliseconds(n.Latency.Quantile(0.99)),

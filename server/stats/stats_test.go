@@ -88,7 +88,7 @@ func TestAddSumsEveryField(t *testing.T) {
 		Received: 1, ReceivedMessages: 2, ReceivedBytes: 3, Delivered: 4, Rejected: [8]uint64{0, 1, 2, 3, 4, 5, 6, 7},
 		Redispatched: 5, Spilled: 6, DeadLettered: 7, Abandoned: 8, Queued: 9, InFlight: 10, Sessions: 11,
 		HungUp: 12, LateAnswers: 13, FalseAcks: 14,
-		Analyzers: []dispatch.AnalyzerCounters{{Picked: 1, Dispatched: 2, Delivered: 3, InFlight: 4, Redispatched: 5, Links: 6, Latency: dispatch.Latency{3: 7}}},
+		Analyzers: []dispatch.AnalyzerCounters{{Picked: 1, Dispatched: 2, Delivered: 3, InFlight: 4, Redispatched: 5, Links: 6, Latency: dispatch.Latency{Buckets: [dispatch.LatencyBuckets]uint64{3: 7}, Micros: 8}}},
 	}
 	var sum dispatch.Counters
 	add(&sum, &one)
@@ -98,7 +98,7 @@ func TestAddSumsEveryField(t *testing.T) {
 		t.Errorf("0 + x is not x:\n%s\n%s", got, want)
 	}
 	add(&sum, &one)
-	if sum.FalseAcks != 28 || sum.Rejected[6] != 12 || sum.Analyzers[0].Latency[3] != 14 || sum.Analyzers[0].Links != 12 {
+	if sum.FalseAcks != 28 || sum.Rejected[6] != 12 || sum.Analyzers[0].Latency.Buckets[3] != 14 || sum.Analyzers[0].Latency.Micros != 16 || sum.Analyzers[0].Links != 12 {
 		t.Errorf("x + x = %+v", sum)
 	}
 }
@@ -107,31 +107,31 @@ func TestSnapshot(t *testing.T) {
 	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	sum := dispatch.Counters{
 		Received: 110, Delivered: 90, Queued: 3, InFlight: 7, Sessions: 2,
-		Analyzers: []dispatch.AnalyzerCounters{{Dispatched: 75, Delivered: 70, Links: 2}, {Dispatched: 25, Delivered: 20}},
+		Analyzers: []dispatch.AnalyzerCounters{{Picked: 60, Dispatched: 75, Delivered: 70, Links: 2}, {Picked: 40, Dispatched: 25, Delivered: 20}},
 	}
 	sum.Rejected[protocol.NackBusy] = 9
 	sum.Rejected[protocol.NackInvalid] = 1
 	s := NewSnapshot(1500*time.Millisecond, &sum, []Target{
 		{Name: "a", Address: "tcp://h:1", State: "up", Since: since, Transitions: 1, Weight: 3, EffectiveWeight: 3},
-		{Name: "b", Address: "tcp://h:2", State: "recovering", Since: since, Reason: "slow start", Transitions: 3, Weight: 2, EffectiveWeight: 1, LastError: "refused"},
+		{Name: "b", Address: "tcp://h:2", State: "recovering", Since: since, Reason: "slow start", Transitions: 3, Weight: 2, EffectiveWeight: 1, LinkFailures: 5, LastError: "refused"},
 		{Name: "c", Address: "tcp://h:3", State: "down", Since: since, Weight: 0},
 	}, DeadLetters{Packets: 4, RefusedPackets: 1, ReplayedPackets: 9, Bytes: 800, ReservedBytes: 200, MaxBytes: 1000, OldestAt: &since, Writable: true, Full: true})
 	text, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"uptime_seconds":1.5,"received_packets":110,"received_messages":0,"received_bytes":0,"delivered_packets":90,` +
+	want := `{"uptime_seconds":1.5,"loops":0,"draining":false,"received_packets":110,"received_messages":0,"received_bytes":0,"delivered_packets":90,` +
 		`"rejected_packets":{"busy":9,"draining":0,"invalid":1,"too_large":0,"unauthorized":0,"unavailable":0},` +
-		`"redispatched_packets":0,"spilled_packets":0,"dead_lettered_packets":0,"abandoned_packets":0,"queued_packets":3,` +
-		`"in_flight_packets":7,"unaccounted_packets":0,"sessions":2,"hung_up_sessions":0,"late_answers":0,"false_acks":0,` +
+		`"redispatched_packets":0,"spilled_packets":0,"dead_lettered_packets":0,"abandoned_packets":0,"queued_packets":3,"max_queued_packets":0,` +
+		`"in_flight_packets":7,"unaccounted_packets":0,"sessions":2,"hung_up_sessions":0,"late_answers":0,"false_acks":0,"byte_budget":{"used_bytes":0,"max_bytes":0},` +
 		`"dead_letters":{"packets":4,"refused_packets":1,"replayed_packets":9,"damaged_files":0,"bytes":800,"reserved_bytes":200,"max_bytes":1000,` +
-		`"oldest_at":"2026-01-02T03:04:05Z","writable":true,"full":true},"connections":{"open":0,"accepted":0,"refused":null,"accept_errors":null},"http":{"requests":0,"refused":null},"analyzers":[` +
+		`"oldest_at":"2026-01-02T03:04:05Z","writable":true,"full":true},"connections":{"open":0,"max":0,"accepted":0,"refused":null,"accept_errors":null},"http":{"requests":0,"refused":null},"analyzers":[` +
 		`{"name":"a","address":"tcp://h:1","state":"up","since":"2026-01-02T03:04:05Z","transitions":1,"weight":3,"effective_weight":3,"target_share":0.6,"effective_share":0.75,"actual_share":0.75,` +
-		`"delivered_packets":70,"in_flight_packets":0,"redispatched_packets":0,"links":2,"last_error":"","ack_latency_ms":{"p50":0,"p99":0}},` +
+		`"picked_packets":60,"dispatched_packets":75,"delivered_packets":70,"in_flight_packets":0,"redispatched_packets":0,"links":2,"link_failures":0,"last_error":"","ack_latency_ms":{"p50":0,"p99":0}},` +
 		`{"name":"b","address":"tcp://h:2","state":"recovering","since":"2026-01-02T03:04:05Z","reason":"slow start","transitions":3,"weight":2,"effective_weight":1,"target_share":0.4,"effective_share":0.25,"actual_share":0.25,` +
-		`"delivered_packets":20,"in_flight_packets":0,"redispatched_packets":0,"links":0,"last_error":"refused","ack_latency_ms":{"p50":0,"p99":0}},` +
+		`"picked_packets":40,"dispatched_packets":25,"delivered_packets":20,"in_flight_packets":0,"redispatched_packets":0,"links":0,"link_failures":5,"last_error":"refused","ack_latency_ms":{"p50":0,"p99":0}},` +
 		`{"name":"c","address":"tcp://h:3","state":"down","since":"2026-01-02T03:04:05Z","transitions":0,"weight":0,"effective_weight":0,"target_share":0,"effective_share":0,"actual_share":0,` +
-		`"delivered_packets":0,"in_flight_packets":0,"redispatched_packets":0,"links":0,"last_error":"","ack_latency_ms":{"p50":0,"p99":0}}]}`
+		`"picked_packets":0,"dispatched_packets":0,"delivered_packets":0,"in_flight_packets":0,"redispatched_packets":0,"links":0,"link_failures":0,"last_error":"","ack_latency_ms":{"p50":0,"p99":0}}]}`
 	if string(text) != want {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
 	}
