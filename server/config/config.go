@@ -11,6 +11,7 @@ import "time"
 type Config struct {
 	Listen     string     // host:port for agents
 	HTTPListen string     // host:port for HTTP
+	Admin      string     // host:port for profiles; empty: none
 	Analyzers  []Analyzer // 1 to MaxAnalyzers, at least one weight above 0
 
 	Workers             int // event loops; 0: see Loops

@@ -85,6 +85,8 @@ func TestEveryFault(t *testing.T) {
 		{"listen", ":70000", "must have a port from 0 to 65535 (0: any that is free)"},
 		{"listen", ":http", "must have a port from 0 to 65535 (0: any that is free)"},
 		{"listen", "", "must not be empty"},
+		{"admin", ":6060", "must name a host: 127.0.0.1:6060 for this machine alone, 0.0.0.0:6060 for everybody who can reach it"},
+		{"admin", "on", "must be host:port or :port, such as :9000 or 127.0.0.1:9000 (an IPv6 host in brackets: [::1]:9000); or off"},
 		{"workers", "-1", "must be a whole number from 0 to 1024"},
 		{"workers", "two", "must be a whole number from 0 to 1024"},
 		{"max-queue", "0", "must be a whole number from 1 to 10000000"},

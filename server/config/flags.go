@@ -15,6 +15,7 @@ import (
 type flags struct {
 	Listen    string `group:"Addresses" placeholder:"ADDR" help:"Where agents connect."`
 	HTTP      string `name:"http" group:"Addresses" placeholder:"ADDR" help:"Where HTTP is served: /ingest, /stats, /metrics, /health, /healthz, /readyz."`
+	Admin     string `group:"Addresses" placeholder:"ADDR" help:"Where profiles are served (/debug/pprof), if at all: such as 127.0.0.1:6060. They show what is in memory: name a host that only you can reach."`
 	Analyzers string `group:"Addresses" placeholder:"LIST" help:"Who gets the packets: name=tcp://host:port?weight=40, separated by commas. Shares are in proportion to the weights; without one it is 1, and 0 takes nothing."`
 
 	Route string `group:"Dispatch" placeholder:"ROUTE" help:"weighted: split exactly by weight. agent, packet: one agent_id, or packet_id, sticks to one analyzer, by weight."`

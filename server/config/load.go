@@ -70,6 +70,9 @@ func Load(args []string, env func(string) (string, bool)) (Config, Report, error
 		}
 	}
 	faults = append(faults, conflicts(&cfg)...)
+	if warning := adminWarning(&cfg); warning != "" {
+		report.Warnings = append(report.Warnings, warning)
+	}
 	if len(faults) > 0 {
 		return cfg, report, &Errors{Faults: faults}
 	}
@@ -91,8 +94,15 @@ func resolve(s setting, given map[string]string, env func(string) (string, bool)
 
 // conflicts are the faults that no value has alone.
 func conflicts(cfg *Config) (faults []Fault) {
-	if cfg.Listen != "" && cfg.Listen == cfg.HTTPListen && !strings.HasSuffix(cfg.Listen, ":0") {
-		faults = append(faults, Fault{Text: "--listen and --http are both " + cfg.Listen + "; each needs a port of its own"})
+	taken := map[string]string{}
+	for _, a := range [][2]string{{"--listen", cfg.Listen}, {"--http", cfg.HTTPListen}, {"--admin", cfg.Admin}} {
+		flag, addr := a[0], a[1]
+		if other := taken[addr]; other != "" && !strings.HasSuffix(addr, ":0") {
+			faults = append(faults, Fault{Text: other + " and " + flag + " are both " + addr + "; each needs a port of its own"})
+		}
+		if addr != "" {
+			taken[addr] = flag
+		}
 	}
 	return faults
 }

@@ -20,7 +20,7 @@ type Report struct {
 	MemoryLimit     int64  // bytes
 	Descriptors     []Term // open at worst
 	DescriptorLimit int64
-	Warnings        []string // what was lowered, and why
+	Warnings        []string // what was lowered and why, and what is dangerous
 }
 
 // Setting is one value in force. Immutable.

@@ -24,6 +24,7 @@ func settings() []setting {
 	return []setting{
 		address("listen", "LISTEN", ":9000", func(c *Config) *string { return &c.Listen }),
 		address("http", "HTTP_LISTEN", ":8000", func(c *Config) *string { return &c.HTTPListen }),
+		{"admin", "ADMIN_LISTEN", adminOff, takeAdmin, showAdmin},
 		{"analyzers", "ANALYZERS", defaultAnalyzers, takeAnalyzers, showAnalyzers},
 		number("workers", "NUM_WORKERS", "0", 0, maxWorkers, func(c *Config) *int { return &c.Workers }),
 		number("max-queue", "MAX_QUEUE_SIZE", "5000", 1, maxQueue, func(c *Config) *int { return &c.MaxQueue }),

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/server/admin"
 	"sluice/server/api"
 	"sluice/server/config"
 	"sluice/server/deadletter"
@@ -37,6 +38,7 @@ type Node struct {
 	pool   *pool.Pool
 	agents *listener.Listener
 	http   *api.Server
+	admin  *admin.Server // nil: off
 
 	letters *deadletter.Store
 	aside   sync.WaitGroup // health's ticks and the delivery of dead letters
@@ -61,6 +63,13 @@ func Start(cfg config.Config, log *slog.Logger) (*Node, error) {
 		return nil, err
 	}
 	var err error
+	if cfg.Admin != "" { // first, and last to go: how the rest starts and stops can be profiled
+		if n.admin, err = admin.Listen(cfg.Admin, log); err != nil {
+			return fail(fmt.Errorf("listen for profiles on %s: %w", cfg.Admin, err))
+		}
+		undo = append(undo, func() error { return n.admin.Shutdown(context.Background()) })
+		n.admin.Start()
+	}
 	if n.letters, err = deadletter.Open(deadletter.Config{Dir: cfg.DeadLetterDir, MaxBytes: int64(cfg.DeadLetterMax), MaxFrame: cfg.MaxFrame, Log: log}); err != nil {
 		return fail(fmt.Errorf("dead letters in %s: %w", cfg.DeadLetterDir, err))
 	}
@@ -87,6 +96,9 @@ func Start(cfg config.Config, log *slog.Logger) (*Node, error) {
 	n.agents.Start(takers)
 	n.http.Start()
 	log.Info("distributor is ready for agents", "agents", n.Addr().String(), "http", n.HTTPAddr().String(), "loops", len(n.loops))
+	if n.admin != nil {
+		log.Info("profiles are served", "admin", "http://"+n.AdminAddr().String()+"/debug/pprof/")
+	}
 	return n, nil
 }
 
@@ -202,6 +214,14 @@ func (n *Node) Addr() net.Addr { return n.agents.Addr() }
 // HTTPAddr is the bound address of the HTTP side.
 func (n *Node) HTTPAddr() net.Addr { return n.http.Addr() }
 
+// AdminAddr is the bound address of the profiles; nil: there are none.
+func (n *Node) AdminAddr() net.Addr {
+	if n.admin == nil {
+		return nil
+	}
+	return n.admin.Addr()
+}
+
 // Shutdown drains: no new connections, GOAWAY to agents, what is in flight is
 // settled and its answers are flushed, then all ends. The context bounds the
 // wait for what is in flight; what was left then is the error.
@@ -249,7 +269,15 @@ func (n *Node) shutdown(ctx context.Context) error {
 	n.aside.Wait()
 	written, cancel := context.WithTimeout(context.Background(), answerWait)
 	defer cancel()
-	return errors.Join(err, n.letters.Close(written))
+	err = errors.Join(err, n.letters.Close(written))
+	if n.admin != nil {
+		last, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if n.admin.Shutdown(last) != nil {
+			n.log.Debug("a profile was cut at the end of the stop")
+		}
+	}
+	return err
 }
 
 // bury puts what we answer for and could not deliver in time among the dead

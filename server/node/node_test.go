@@ -210,6 +210,10 @@ func TestAPortInUse(t *testing.T) {
 	for name, set := range map[string]func(*config.Config){
 		"agents": func(c *config.Config) { c.Listen, c.HTTPListen = taken.Addr().String(), free },
 		"HTTP":   func(c *config.Config) { c.Listen, c.HTTPListen = free, taken.Addr().String() },
+		"admin":  func(c *config.Config) { c.Listen, c.Admin = free, taken.Addr().String() },
+		"and admin is free": func(c *config.Config) {
+			c.Admin, c.HTTPListen = free, taken.Addr().String()
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			await.LeavesNothing(t)
