@@ -46,7 +46,7 @@ type flags struct {
 	ReadAhead   string     `help:"Bytes of one file that may be without an answer." default:"8MiB" env:"AGENT_READ_AHEAD" placeholder:"SIZE"`
 	RateLimit   string     `help:"Raw bytes per second of all inputs; 0: no limit." default:"0" env:"AGENT_RATE_LIMIT" placeholder:"SIZE"`
 	Stall       string     `name:"stall-timeout" help:"--once gives up if nothing is delivered for so long; 0: never." default:"60" env:"AGENT_STALL_TIMEOUT" placeholder:"TIME"`
-	HTTP        string     `name:"http" help:"Address of GET /health and GET /stats. Default: none." env:"AGENT_HTTP" placeholder:"ADDR"`
+	HTTP        string     `name:"http" help:"Address of GET /health, /stats and /metrics. Default: none." env:"AGENT_HTTP" placeholder:"ADDR"`
 	Progress    string     `help:"Progress bar of --once on standard error: auto (on a terminal), always or never." default:"auto" env:"AGENT_PROGRESS" placeholder:"WHEN"`
 	LogFormat   string     `help:"text or json." default:"text" env:"LOG_FORMAT" placeholder:"FORMAT"`
 	LogLevel    string     `help:"debug, info, warn or error." default:"info" env:"LOG_LEVEL" placeholder:"LEVEL"`

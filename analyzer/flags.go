@@ -18,7 +18,7 @@ import (
 type flags struct {
 	Name      string     `help:"Name told to distributors and shown in /stats." default:"analyzer" env:"ANALYZER_NAME"`
 	Listen    string     `help:"TCP address for packets." default:":9001" env:"LISTEN" placeholder:"ADDR"`
-	HTTP      string     `help:"TCP address for GET /stats and GET /health." name:"http" default:":8001" env:"HTTP_LISTEN" placeholder:"ADDR"`
+	HTTP      string     `help:"TCP address for GET /stats, /metrics and /health." name:"http" default:":8001" env:"HTTP_LISTEN" placeholder:"ADDR"`
 	Receipts  string     `help:"Append each packet_id to this file, one a line, before it is acknowledged." env:"RECEIPTS" placeholder:"FILE"`
 	Output    string     `help:"Append each message to this file as a line of JSON, before its packet is acknowledged." env:"OUTPUT" placeholder:"FILE"`
 	Discard   boolOrText `help:"Acknowledge without looking into packets: to measure a distributor alone." env:"DISCARD"`

@@ -17,6 +17,7 @@ import (
 	"sluice/agent/ship"
 	"sluice/agent/stream"
 	"sluice/agent/tail"
+	"sluice/internal/exposition"
 )
 
 // Node is a running agent. Safe for concurrent use.
@@ -31,6 +32,7 @@ type Node struct {
 	bound   []net.Addr
 	httpLn  net.Listener
 	web     *fasthttp.Server
+	metrics *exposition.Exposition
 
 	endTail  context.CancelFunc
 	endSaves chan struct{}
@@ -139,6 +141,7 @@ func (n *Node) run(stdin io.ReadCloser) {
 		close(n.piped)
 	}
 	if n.httpLn != nil {
+		n.metrics = newMetrics(n)
 		n.web = newWeb(n)
 		n.aside.Add(1)
 		go func() {
@@ -149,7 +152,7 @@ func (n *Node) run(stdin io.ReadCloser) {
 	n.log.Info("agent started", "agent", n.cfg.Agent, "to", n.cfg.Addrs, "state", n.cfg.State, "http", n.HTTPAddr(), "listen", n.bound)
 }
 
-// HTTPAddr returns the bound address of /health and /stats, "" if there is none.
+// HTTPAddr returns the bound address of /health, /stats and /metrics, "" if there is none.
 func (n *Node) HTTPAddr() string {
 	if n.httpLn == nil {
 		return ""

@@ -19,6 +19,7 @@ import (
 
 	analyzer "sluice/analyzer/node"
 	"sluice/internal/await"
+	"sluice/internal/exposition/expositiontest"
 	"sluice/protocol"
 )
 
@@ -407,9 +408,32 @@ func TestStatsAndHealth(t *testing.T) {
 	if code := get("/health", &h); code != 200 || h.Status != "healthy" {
 		t.Errorf("%d %+v", code, h)
 	}
+	m, _ := expositiontest.Get(t, "http://"+w.node.HTTPAddr())
+	for metric, want := range map[string]float64{
+		"sluice_agent_delivered_records_total": 1, "sluice_agent_delivered_packets_total": 1, "sluice_agent_delivered_bytes_total": 3,
+		"sluice_agent_lag_bytes": 2, "sluice_agent_healthy": 1, "sluice_agent_connected": 1, "sluice_agent_state_writable": 1,
+	} {
+		if got := m.Value(t, metric); got != want {
+			t.Errorf("%s is %v, want %v", metric, got, want)
+		}
+	}
+	if following, rotated := m.Value(t, "sluice_agent_files", "state", "following"), m.Value(t, "sluice_agent_files", "state", "rotated"); following != 1 || rotated != 0 {
+		t.Errorf("%v files followed, %v rotated", following, rotated)
+	}
+	if m.Value(t, "sluice_agent_lag_seconds") <= 0 {
+		t.Error("no lag")
+	}
+	for _, name := range catalog.Names() {
+		if m[name] == nil {
+			t.Errorf("%s is declared and never said", name)
+		}
+	}
 	w.sink.Kill()
 	w.write("a.log", "\n")
 	await.True(t, "no distributor", func() bool { return get("/health", &h) == 503 })
+	if m, _ := expositiontest.Get(t, "http://"+w.node.HTTPAddr()); m.Value(t, "sluice_agent_healthy") != 0 || m.Value(t, "sluice_agent_connected") != 0 {
+		t.Error("healthy or connected without a distributor")
+	}
 	w.sink = w.analyzer(0)
 	w.node.Stop(canceled())
 	w.node = nil

@@ -69,6 +69,12 @@ func (n *Node) Progress() Progress {
 	return Progress{size, acked, n.shipper.Counts().Records}
 }
 
+// What Health.Status can be.
+const (
+	statusHealthy   = "healthy"
+	statusUnhealthy = "unhealthy"
+)
+
 // Health is the body of GET /health.
 type Health struct {
 	Status string `json:"status"` // healthy or unhealthy
@@ -85,13 +91,13 @@ func (n *Node) Health() Health {
 		if c.Client.LastError != nil {
 			reason += ": " + c.Client.LastError.Error()
 		}
-		return Health{"unhealthy", reason}
+		return Health{statusUnhealthy, reason}
 	case n.store.Err():
-		return Health{"unhealthy", "the state cannot be written"}
+		return Health{statusUnhealthy, "the state cannot be written"}
 	case n.tailer.Problems() > 0:
-		return Health{"unhealthy", "a file cannot be read or is refused"}
+		return Health{statusUnhealthy, "a file cannot be read or is refused"}
 	}
-	return Health{Status: "healthy"}
+	return Health{Status: statusHealthy}
 }
 
 // Limits of the HTTP side: it serves operators and scrapers.
@@ -111,16 +117,18 @@ func newWeb(n *Node) *fasthttp.Server {
 
 func (n *Node) route(ctx *fasthttp.RequestCtx) {
 	switch path := string(ctx.Path()); {
-	case path != "/stats" && path != "/health":
-		reply(ctx, fasthttp.StatusNotFound, map[string]string{"error": "there is only /stats and /health"})
+	case path != "/stats" && path != "/metrics" && path != "/health":
+		reply(ctx, fasthttp.StatusNotFound, map[string]string{"error": "there are only /stats, /metrics and /health"})
 	case !ctx.IsGet() && !ctx.IsHead():
 		ctx.Response.Header.Set("Allow", "GET, HEAD")
 		reply(ctx, fasthttp.StatusMethodNotAllowed, map[string]string{"error": "only GET"})
 	case path == "/stats":
 		reply(ctx, fasthttp.StatusOK, n.Stats())
+	case path == "/metrics":
+		n.exposition(ctx)
 	default:
 		h, status := n.Health(), fasthttp.StatusOK
-		if h.Status != "healthy" {
+		if h.Status != statusHealthy {
 			status = fasthttp.StatusServiceUnavailable
 		}
 		reply(ctx, status, h)

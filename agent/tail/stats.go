@@ -14,8 +14,21 @@ type Stat struct {
 	Acked      int64   `json:"acked_bytes"` // offset up to which everything was delivered
 	LagBytes   int64   `json:"lag_bytes"`   // size − acked
 	LagSeconds float64 `json:"lag_seconds"` // since the first byte that is not delivered was seen
-	State      string  `json:"state"`       // following, rotated, copy?, refused
+	State      string  `json:"state"`       // one of States
 }
+
+// The states of a file: as it should be; renamed away from every pattern, and
+// still read; maybe a copy of one that is followed, which is found out;
+// refused by the receiver.
+const (
+	following = "following"
+	rotated   = "rotated"
+	mayBeCopy = "copy?"
+	refused   = "refused"
+)
+
+// States are all that Stat.State can be.
+func States() []string { return []string{following, rotated, mayBeCopy, refused} }
 
 // Stats tells how far each file is. The position and the state are those of the
 // last turn.
@@ -54,7 +67,7 @@ func (f *File) stat(now time.Time) Stat {
 		s.LagSeconds = now.Sub(v.noticed).Seconds()
 	}
 	if pr.refusal != 0 {
-		s.State = "refused"
+		s.State = refused
 	}
 	return s
 }
@@ -67,12 +80,12 @@ type view struct {
 
 // show publishes the file's view if it has changed.
 func (f *File) show() {
-	v := view{path: f.path, state: "following", noticed: f.noticed}
+	v := view{path: f.path, state: following, noticed: f.noticed}
 	switch {
 	case f.doubt != nil:
-		v.state = "copy?"
+		v.state = mayBeCopy
 	case !f.unmatched.IsZero():
-		v.state = "rotated"
+		v.state = rotated
 	}
 	if old := f.view.Load(); old == nil || *old != v {
 		f.view.Store(&v)

@@ -1,5 +1,5 @@
 // Package node is a whole analyzer: it receives packets, keeps receipts and
-// output if asked to, counts, and answers /stats and /health. Any number of
+// output if asked to, counts, and answers /stats, /metrics and /health. Any number of
 // them run in one process.
 package node
 
@@ -15,6 +15,7 @@ import (
 	"sluice/analyzer/analysis"
 	"sluice/analyzer/receive"
 	"sluice/analyzer/record"
+	"sluice/internal/exposition"
 
 	"github.com/valyala/fasthttp"
 )
@@ -31,6 +32,7 @@ type Node struct {
 
 	listener, httpListener net.Listener
 	web                    *fasthttp.Server
+	metrics                *exposition.Exposition
 	serving                sync.WaitGroup
 	leaving                atomic.Bool
 	ended                  sync.Once
@@ -87,6 +89,7 @@ func (n *Node) open() (err error) {
 }
 
 func (n *Node) serve() {
+	n.metrics = newMetrics(n)
 	n.web = newWeb(n)
 	n.serving.Add(2)
 	go func() {
@@ -124,7 +127,7 @@ func listen(what, address, standard string) (net.Listener, error) {
 // Addr and HTTPAddr return the bound addresses.
 func (n *Node) Addr() string { return n.listener.Addr().String() }
 
-// HTTPAddr returns the bound address of /stats and /health.
+// HTTPAddr returns the bound address of /stats, /metrics and /health.
 func (n *Node) HTTPAddr() string { return n.httpListener.Addr().String() }
 
 // Name returns the analyzer's name.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/internal/exposition/expositiontest"
 	"sluice/protocol"
 )
 
@@ -141,6 +142,23 @@ func TestRecordsBeforeTheAck(t *testing.T) {
 	if code := get(t, n, "/health", &health); code != 200 || health["status"] != "healthy" {
 		t.Errorf("%d %v", code, health)
 	}
+	m, _ := expositiontest.Get(t, "http://"+n.HTTPAddr())
+	for metric, want := range map[string]float64{
+		"sluice_analysis_received_packets_total": 41, "sluice_analysis_received_messages_total": 41, "sluice_analysis_duplicate_packets_total": 1,
+		"sluice_analysis_connections": 1, "sluice_analysis_healthy": 1, "sluice_analysis_received_bytes_total": stats["received_bytes"].(float64),
+	} {
+		if got := m.Value(t, metric); got != want {
+			t.Errorf("%s is %v, want %v", metric, got, want)
+		}
+	}
+	if errors, debug := m.Value(t, "sluice_analysis_messages_by_level_total", "level", "ERROR"), m.Value(t, "sluice_analysis_messages_by_level_total", "level", "DEBUG"); errors != 41 || debug != 0 {
+		t.Errorf("%v errors, %v debug messages", errors, debug)
+	}
+	for _, name := range catalog.Names() {
+		if m[name] == nil {
+			t.Errorf("%s is declared and never said", name)
+		}
+	}
 	if code := get(t, n, "/other", &health); code != 404 {
 		t.Errorf("/other: %d", code)
 	}
@@ -160,6 +178,9 @@ func TestAFullDiskIsNoAck(t *testing.T) {
 	var health map[string]any
 	if code := get(t, n, "/health", &health); code != 503 || health["status"] != "unhealthy" {
 		t.Errorf("%d %v", code, health)
+	}
+	if m, _ := expositiontest.Get(t, "http://"+n.HTTPAddr()); m.Value(t, "sluice_analysis_healthy") != 0 {
+		t.Error("healthy with a full disk")
 	}
 	if s := n.Stats(); s.ReceivedPackets != 0 {
 		t.Errorf("%+v", s)

@@ -36,6 +36,12 @@ func (n *Node) Stats() Stats {
 	}
 }
 
+// What Health.Status can be.
+const (
+	statusHealthy   = "healthy"
+	statusUnhealthy = "unhealthy"
+)
+
 // Health is the body of GET /health.
 type Health struct {
 	Status string `json:"status"` // healthy or unhealthy
@@ -46,7 +52,7 @@ type Health struct {
 // Health says whether packets are taken: not while stopping, nor after a write
 // to the receipts or the output that failed, until one succeeds.
 func (n *Node) Health() Health {
-	h := Health{Status: "healthy", Name: n.cfg.Name}
+	h := Health{Status: statusHealthy, Name: n.cfg.Name}
 	if n.leaving.Load() {
 		h.Reason = "stopping"
 	}
@@ -59,7 +65,7 @@ func (n *Node) Health() Health {
 		}
 	}
 	if h.Reason != "" {
-		h.Status = "unhealthy"
+		h.Status = statusUnhealthy
 	}
 	return h
 }
@@ -81,16 +87,18 @@ func newWeb(n *Node) *fasthttp.Server {
 func (n *Node) route(ctx *fasthttp.RequestCtx) {
 	path := string(ctx.Path())
 	switch {
-	case path != "/stats" && path != "/health":
-		reply(ctx, fasthttp.StatusNotFound, map[string]string{"error": "there is only /stats and /health"})
+	case path != "/stats" && path != "/metrics" && path != "/health":
+		reply(ctx, fasthttp.StatusNotFound, map[string]string{"error": "there are only /stats, /metrics and /health"})
 	case !ctx.IsGet() && !ctx.IsHead():
 		ctx.Response.Header.Set("Allow", "GET, HEAD")
 		reply(ctx, fasthttp.StatusMethodNotAllowed, map[string]string{"error": "only GET"})
 	case path == "/stats":
 		reply(ctx, fasthttp.StatusOK, n.Stats())
+	case path == "/metrics":
+		n.exposition(ctx)
 	default:
 		h, status := n.Health(), fasthttp.StatusOK
-		if h.Status != "healthy" {
+		if h.Status != statusHealthy {
 			status = fasthttp.StatusServiceUnavailable
 		}
 		reply(ctx, status, h)
