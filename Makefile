@@ -9,10 +9,10 @@ PEER_RUNS ?= 7
 PROGRAMS := server analyzer agent loadgen demo
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test race sim faults storm chaos fuzz bench peers lint verify readme clean $(PROGRAMS:%=bin/%)
+.PHONY: help build demo run test race sim faults storm chaos fuzz bench peers lint verify readme deploy-check clean $(PROGRAMS:%=bin/%)
 
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: $(PROGRAMS:%=bin/%) ## build bin/server, bin/analyzer, bin/agent, bin/loadgen, bin/demo
 
@@ -63,7 +63,10 @@ lint: ## gofmt, vet, staticcheck
 readme: build ## run the commands of the README
 	./.ci/readme
 
-verify: lint race fuzz readme ## all that must be green before a change lands
+deploy-check: ## have promtool check /metrics, the dashboard and the alert rules
+	GO='$(GO)' deploy/check.sh
+
+verify: lint race fuzz readme deploy-check ## all that must be green before a change lands
 
 clean: ## remove what was built
 	rm -rf bin

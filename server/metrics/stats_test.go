@@ -245,7 +245,7 @@ func TestEveryFieldOfStatsHasAMetric(t *testing.T) {
 }
 
 // filled has a value of its own in every field, truth in every flag.
-func filled(t *testing.T, truth bool) stats.Snapshot {
+func filled(t testing.TB, truth bool) stats.Snapshot {
 	t.Helper()
 	var s stats.Snapshot
 	next := 1000
