@@ -23,8 +23,15 @@ func New(take func() stats.Snapshot) *exposition.Exposition {
 		sayRoom(s, &snapshot)
 		sayDeadLetters(s, &snapshot.DeadLetters)
 		sayPeers(s, &snapshot)
+		// Two samples with the same labels would cost the whole scrape. Names are
+		// unique in a configuration; should ever a second analyzer of a name be
+		// told, such as one on its way out, the first one stands for it.
+		said := make(map[string]bool, len(snapshot.Analyzers))
 		for i := range snapshot.Analyzers {
-			sayAnalyzer(s, &snapshot.Analyzers[i])
+			if a := &snapshot.Analyzers[i]; !said[a.Name] {
+				said[a.Name] = true
+				sayAnalyzer(s, a)
+			}
 		}
 	})
 }

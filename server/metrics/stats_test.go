@@ -244,6 +244,20 @@ func TestEveryFieldOfStatsHasAMetric(t *testing.T) {
 	}
 }
 
+// Two analyzers of one name do not cost the scrape: the first is told.
+func TestTwoAnalyzersOfOneName(t *testing.T) {
+	snapshot := filled(t, true)
+	snapshot.Analyzers[1].Name = snapshot.Analyzers[0].Name
+	var out bytes.Buffer
+	if err := New(func() stats.Snapshot { return snapshot }).Write(&out); err != nil {
+		t.Fatal(err)
+	}
+	m := expositiontest.Parse(t, out.Bytes())
+	if got, want := m.Value(t, "sluice_analyzer_weight"), snapshot.Analyzers[0].Weight; got != want || len(m["sluice_analyzer_weight"].Metric) != 1 {
+		t.Errorf("weight %v, want %v, of %d", got, want, len(m["sluice_analyzer_weight"].Metric))
+	}
+}
+
 // filled has a value of its own in every field, truth in every flag.
 func filled(t testing.TB, truth bool) stats.Snapshot {
 	t.Helper()
