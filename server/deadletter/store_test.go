@@ -245,9 +245,13 @@ func TestCloseTellsWhatIsLost(t *testing.T) {
 	await.LeavesNothing(t)
 	d := goodDisk()
 	s := openStore(t, Config{Dir: t.TempDir()}, d)
+	frames := [][]byte{packet(0, 1), packet(1, 1)}
+	for _, f := range frames { // before the fault, after which there are no places
+		await.True(t, "a place", func() bool { return s.TryReserve(len(f)) })
+	}
 	d.set(func(d *badDisk) { d.syncs = errInjected })
-	keep(t, s, packet(0, 1), false)
-	keep(t, s, packet(1, 1), true)
+	s.Put(frames[0], false)
+	s.Put(frames[1], true)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { // it does not give up before
 		await.True(t, "unwritable", func() bool { return !s.Status().Writable })
