@@ -13,7 +13,7 @@ import (
 
 // patience is how long a test waits for what must happen. Nothing is measured
 // by it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // receiver is a listener whose connections are scripted by the test.
 type receiver struct {

@@ -20,7 +20,7 @@ import (
 	"sluice/protocol"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // start runs a node on free ports and checks that it leaves nothing running.
 func start(t *testing.T, cfg Config) *Node {

@@ -38,6 +38,7 @@ type conn struct {
 	grantFrames, grantBytes uint64
 
 	inbox   inbox
+	free    segments
 	working uint64 // number of the frame the worker is at; 0: it has none
 
 	answers answers

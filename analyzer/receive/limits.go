@@ -7,8 +7,8 @@ import (
 )
 
 // Every limit of this room. A connection holds at most: its read buffer
-// (firstRead … one frame + fullRead), its inbox, twice (2 × the byte window,
-// and one frame), maxAnswers of NACKs, and 48 bytes for each ACK that a delay
+// (firstRead … one frame + fullRead), its inbox, twice (4 × the byte window,
+// and one frame), spareSegments of it, maxAnswers of NACKs, and 48 bytes for each ACK that a delay
 // holds back (at most delaySteps of them).
 const (
 	// DefaultWindowFrames and DefaultWindowBytes (header + body) are how far a
@@ -26,9 +26,11 @@ const (
 	// if the inbox holds more: it bounds how long an ACK waits for others.
 	batchBytes = 256 << 10
 
-	// keepInbox is how large an inbox may be and still be kept for reuse whatever
-	// it is used for.
-	keepInbox = 1 << 20
+	// segmentBytes is what an inbox grows by: a read's worth. Reads are not cut,
+	// so at worst segments are half full. spareSegments is how many empty ones a
+	// connection keeps.
+	segmentBytes  = fullRead
+	spareSegments = 4
 
 	// maxAnswers is at how many bytes pending answers are written even if
 	// their batch goes on.

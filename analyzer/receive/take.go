@@ -85,7 +85,7 @@ func (t *taking) flush() {
 			hook(t.count, size)
 		}
 	} else {
-		t.inbox.add(t.first, t.in.buf[t.from:t.to], t.last != 0 && t.first == t.last+1)
+		t.inbox.add(&t.free, t.first, t.in.buf[t.from:t.to], t.last != 0 && t.first == t.last+1)
 		t.last = t.first + uint64(t.count) - 1
 	}
 	t.from, t.to, t.count = 0, 0, 0

@@ -56,7 +56,7 @@ func (w *worker) swap() bool {
 	if w.dead || w.conn.inbox.empty() {
 		return false
 	}
-	w.box.reset()
+	w.box.reset(&w.free)
 	w.box, w.conn.inbox = w.conn.inbox, w.box
 	w.working = w.box.runs[0].first
 	return true
@@ -66,15 +66,20 @@ func (w *worker) swap() bool {
 // each batchBytes of them and at the end.
 func (w *worker) handleBox() {
 	w.packet.Received = time.Now()
-	at := 0
+	at := 0 // in the segment
 	for i, r := range w.box.runs {
+		if i > 0 && r.segment != w.box.runs[i-1].segment {
+			at = 0
+		}
+		segment := w.box.segments[r.segment]
 		n := r.first
 		for at < r.end {
-			size := protocol.HeaderSize + int(protocol.FrameLength(w.box.bytes[at:]))
-			w.frame(n, w.box.bytes[at:at+size])
+			size := protocol.HeaderSize + int(protocol.FrameLength(segment[at:]))
+			w.frame(n, segment[at:at+size])
 			at += size
 			n++
-			if w.batch.work < batchBytes || at == len(w.box.bytes) {
+			last := at == r.end && i == len(w.box.runs)-1
+			if w.batch.work < batchBytes || last {
 				continue
 			}
 			next := n

@@ -27,17 +27,19 @@ func Over(body []byte) Messages {
 		return Messages{}
 	}
 	for range v.N {
-		var key, value Value
-		if at = Read(body, at, &key); at < 0 {
+		var key []byte
+		if key, at = text(body, at); at < 0 {
 			return Messages{}
 		}
-		if key.Kind == Str && string(key.Data) == "messages" {
-			if at = Read(body, at, &value); at < 0 || value.Kind != Array {
+		if string(key) == "messages" {
+			if at = Read(body, at, &v); at < 0 || v.Kind != Array {
 				return Messages{}
 			}
-			return Messages{body: body, at: at, left: value.N}
+			return Messages{body: body, at: at, left: v.N}
 		}
-		if at = Skip(body, at); at < 0 {
+		if _, next := text(body, at); next >= 0 { // an id
+			at = next
+		} else if at = Skip(body, at); at < 0 {
 			return Messages{}
 		}
 	}
@@ -51,50 +53,45 @@ func (w *Messages) Next(m *Message) bool {
 	}
 	w.left--
 	*m = Message{}
-	var v Value
-	at := Read(w.body, w.at, &v)
-	if at < 0 || v.Kind != Map {
+	if w.at = m.read(w.body, w.at); w.at < 0 {
 		w.left = 0
 		return false
+	}
+	return true
+}
+
+// read reads one message and returns where the next one begins, or -1.
+func (m *Message) read(b []byte, at int) int {
+	var v Value
+	if at = Read(b, at, &v); at < 0 || v.Kind != Map {
+		return -1
 	}
 	for range v.N {
-		var key, value Value
-		if at = Read(w.body, at, &key); at < 0 {
-			break
+		key, start := text(b, at)
+		if start < 0 {
+			return -1
 		}
-		start := at
-		if at = Read(w.body, at, &value); at < 0 {
-			break
-		}
-		if value.Kind == Map || value.Kind == Array {
-			if at = Skip(w.body, start); at < 0 {
-				break
-			}
-		}
-		if key.Kind != Str {
-			continue
-		}
-		switch string(key.Data) {
+		switch string(key) {
 		case "timestamp":
-			m.Timestamp = value
+			at = Read(b, start, &m.Timestamp)
 		case "level":
-			m.Level = value.Data
+			m.Level, at = text(b, start)
 		case "source":
-			m.Source = value.Data
+			m.Source, at = text(b, start)
 		case "message":
-			m.Text = value.Data
+			m.Text, at = text(b, start)
 		case "metadata":
-			if value.Kind == Map {
-				m.Metadata = w.body[start:at]
+			if at = Skip(b, start); at >= 0 && b[start] != 0xc0 { // nil
+				m.Metadata = b[start:at]
 			}
+		default:
+			at = Skip(b, start)
+		}
+		if at < 0 {
+			return -1
 		}
 	}
-	if at < 0 {
-		w.left = 0
-		return false
-	}
-	w.at = at
-	return true
+	return at
 }
 
 // The years that RFC 3339 can write, as Unix seconds.

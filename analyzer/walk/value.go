@@ -152,6 +152,29 @@ func ext(b []byte, at, n int, v *Value) int {
 	return at + 1 + n
 }
 
+// text reads the str at b[at:] and returns where the next value begins. -1
+// means that there is none, or that b ends before.
+func text(b []byte, at int) ([]byte, int) {
+	if uint(at) >= uint(len(b)) {
+		return nil, -1
+	}
+	n, size := int(b[at]&0x1f), 0 // of a fixstr; bytes of the length that follows
+	if c := b[at]; c&0xe0 != 0xa0 {
+		if c < 0xd9 || c > 0xdb {
+			return nil, -1
+		}
+		if size = 1 << (c - 0xd9); size >= len(b)-at {
+			return nil, -1
+		}
+		n = int(number(b[at+1:], size))
+	}
+	at += 1 + size
+	if n > len(b)-at {
+		return nil, -1
+	}
+	return b[at : at+n], at + n
+}
+
 // Skip returns where the value after the one at b[at:] begins, its elements
 // included, or -1.
 func Skip(b []byte, at int) int {
