@@ -36,11 +36,26 @@ const (
 // declared count and length with the bytes that are left; and it looks at
 // types, never at contents. What it accepts, [DecodePacket] decodes.
 //
-// The fast road is the one that encoders take: keys as fixstr, compared with
-// their header in one go, so that the processor can guess where the value
-// begins instead of waiting for a length; strings as fixstr or str 8. All
-// else takes the general functions of walk.go.
+// The fast road, in scan_usual.go, is the one that encoders take. Next to it,
+// scanAny compares keys with their header in one go where they are fixstr, so
+// that the processor can guess where the value begins instead of waiting for a
+// length. All else takes the general functions of walk.go.
 func Scan(body []byte, s *Scanned) error {
+	if i := scanUsualHead(body, s); i >= 0 {
+		for range s.Messages {
+			if i = scanUsualMessage(body, i); i < 0 {
+				return scanAny(body, s)
+			}
+		}
+		if i == len(body) {
+			return nil
+		}
+	}
+	return scanAny(body, s)
+}
+
+// scanAny is Scan for what is not written in the usual way, or is wrong.
+func scanAny(body []byte, s *Scanned) error {
 	left, i, r := mapHead(body, 0)
 	if r != ok {
 		return invalid(fieldBody, r)
@@ -76,6 +91,10 @@ func Scan(body []byte, s *Scanned) error {
 				return invalid(fieldMessages, r)
 			}
 			for range s.Messages {
+				if next := scanUsualMessage(body, i); next >= 0 {
+					i = next
+					continue
+				}
 				var f field
 				if i, f, r = scanMessage(body, i); r != ok {
 					return invalid(f, r)
