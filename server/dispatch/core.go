@@ -32,16 +32,18 @@ import (
 // Shared is what the cores of one distributor have in common.
 // Safe for concurrent use.
 type Shared struct {
-	Table    atomic.Pointer[route.Table] // effective weights; one index per analyzer
-	Sequence route.Sequence              // of first dispatches
-	queued   atomic.Int64                // frames in the queues of all cores
-	rate     atomic.Int64                // frames a second that all cores deliver
-	budget   budget
+	Table     atomic.Pointer[route.Table] // effective weights; one index per analyzer
+	Sequence  route.Sequence              // of first dispatches
+	queued    atomic.Int64                // frames in the queues of all cores, and reserved places
+	maxQueued atomic.Int64
+	rate      atomic.Int64 // frames a second that all cores deliver
+	budget    budget
 }
 
 // NewShared makes the shared part for the limits of cfg, with an empty table.
 func NewShared(cfg Config, analyzers int) *Shared {
 	sh := &Shared{}
+	sh.maxQueued.Store(int64(cfg.MaxQueueFrames))
 	sh.budget.limit = cfg.ByteBudget
 	empty, err := route.NewTable(make([]float64, analyzers))
 	if err != nil {

@@ -10,10 +10,7 @@ import (
 // false if it was refused as busy or draining, without a word to the observer.
 // frame, header included, is borrowed.
 func (c *Core) Submit(s *Session, frame []byte, messages int) (number uint64, code protocol.NackCode) {
-	s.number++
-	c.count.Received++
-	c.count.ReceivedBytes += uint64(len(frame))
-	c.count.ReceivedMessages += uint64(messages)
+	c.submitted(s, frame, messages)
 	switch {
 	case c.draining:
 		code = protocol.NackDraining
@@ -161,9 +158,18 @@ func (c *Core) tryQueue(q *ring, s *Session, number uint64, frame []byte, flags 
 		c.shared.queued.Add(-1)
 		return false
 	}
-	chunk, offset, ok := c.hold.tryCopy(&c.chunks, frame, false)
-	if !ok {
+	if !c.pushQueue(q, s, number, frame, flags, false) {
 		c.shared.queued.Add(-1)
+		return false
+	}
+	return true
+}
+
+// pushQueue copies a frame, whose place was taken, to the back of a queue. False
+// when the budget is used up; with force (see tryCopy) it does not happen.
+func (c *Core) pushQueue(q *ring, s *Session, number uint64, frame []byte, flags uint8, force bool) bool {
+	chunk, offset, ok := c.hold.tryCopy(&c.chunks, frame, force)
+	if !ok {
 		return false
 	}
 	q.pushBack(entry{number: number, session: s.slot, chunk: chunk, offset: offset, size: uint32(len(frame)), at: c.nowMS, flags: flags})

@@ -103,7 +103,7 @@ func Start(cfg Config) (*Loop, error) {
 		ticker: newTicker(),
 		all:    make(map[*conn]struct{}),
 	}
-	l.mail.init(l.core, cfg.Keeper)
+	l.mail.init(l.core, &cfg)
 	l.flushTask = gnet.RunnableFunc(func(context.Context) error {
 		l.deferred = false
 		l.beginTurn()

@@ -1,7 +1,9 @@
 package loop
 
 import (
+	"context"
 	"sync"
+	"sync/atomic"
 
 	"sluice/protocol"
 	"sluice/server/dispatch"
@@ -28,19 +30,31 @@ type Keeper interface {
 
 // submission is one frame on its way into the loop.
 type submission struct {
-	frame    []byte
+	frame    []byte // its own copy, header included
 	messages int
 	done     func(Delivery)
 	to       *desk
+	promised bool // its place is reserved, and its sender has gone on
 	code     protocol.NackCode
 	decided  chan struct{} // one slot: the loop never blocks on it
 }
 
+// keepFrameBytes is the largest buffer that a submission keeps for the next one.
+const keepFrameBytes = 64 << 10
+
 // mailbox is how frames of other goroutines (HTTP) reach the loop: a list with
-// one wake-up for all that is in it. It is bounded by its users, of whom each
-// has one frame in it and waits. Safe for concurrent use; the desks are owned
+// one wake-up for all that is in it. Safe for concurrent use; the desks are owned
 // by the loop.
+//
+// Where a frame may go to any analyzer, its place in the queue is reserved here,
+// and it is the loop's from then on: many frames come in with one turn. Where it
+// has to go to one analyzer (strict, affinity), only the loop knows whether that
+// has room, and its word is awaited. So the list is bounded by the queue and the
+// budget, or by its users, of whom each has one frame in it and waits.
 type mailbox struct {
+	shared  *dispatch.Shared
+	promise bool // frames may go to any analyzer
+
 	mu     sync.Mutex
 	in     []*submission
 	spare  []*submission
@@ -52,36 +66,44 @@ type mailbox struct {
 	pool  sync.Pool
 }
 
-func (m *mailbox) init(core *dispatch.Core, keeper Keeper) {
-	m.owned.open(core, keeper)
+func (m *mailbox) init(core *dispatch.Core, cfg *Config) {
+	m.shared = cfg.Shared
+	m.promise = cfg.Dispatch.Route == dispatch.RouteWeighted && !cfg.Dispatch.Strict
+	m.owned.open(core, cfg.Keeper)
 	m.lent.open(core, nil)
 	m.pool.New = func() any { return &submission{decided: make(chan struct{}, 1)} }
 }
 
-// Submit gives a scanned frame (header included) to the loop and waits until
-// it was admitted (code 0) or refused. frame is borrowed until then. Its place
-// at the Keeper must be reserved; from its admission on it is the loop's to
-// give back. done may be nil; for an admitted frame it is called exactly once,
-// by the loop, unless the loop is stopped before; it must not block. Safe for
-// concurrent use.
-func (l *Loop) Submit(frame []byte, messages int, done func(Delivery)) protocol.NackCode {
-	return l.post(&l.mail.owned, frame, messages, done)
+// Submit gives a scanned body to the loop: code 0 means that it was admitted.
+// Its place at the Keeper must be reserved; from its admission on it is the
+// loop's to give back. done may be nil; for an admitted frame it is called exactly
+// once, mostly by the loop; it must not block. Safe for concurrent use.
+func (l *Loop) Submit(body []byte, messages int, done func(Delivery)) protocol.NackCode {
+	return l.post(&l.mail.owned, body, messages, done)
 }
 
 // Lend is Submit for a frame that the caller keeps until it is delivered: one
 // that nobody takes is only answered. Safe for concurrent use.
-func (l *Loop) Lend(frame []byte, messages int, done func(Delivery)) protocol.NackCode {
-	return l.post(&l.mail.lent, frame, messages, done)
+func (l *Loop) Lend(body []byte, messages int, done func(Delivery)) protocol.NackCode {
+	return l.post(&l.mail.lent, body, messages, done)
 }
 
-func (l *Loop) post(to *desk, frame []byte, messages int, done func(Delivery)) protocol.NackCode {
+func (l *Loop) post(to *desk, body []byte, messages int, done func(Delivery)) protocol.NackCode {
 	m := &l.mail
+	size := protocol.HeaderSize + len(body)
+	if m.promise && (to.greedy.Load() || !m.shared.TryReserve(size)) {
+		return protocol.NackBusy
+	}
 	s := m.pool.Get().(*submission)
-	s.frame, s.messages, s.done, s.to = frame, messages, done, to
+	s.frame = protocol.AppendFrame(s.frame[:0], body)
+	s.messages, s.done, s.to, s.promised = messages, done, to, m.promise
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
-		m.pool.Put(s)
+		if m.promise {
+			m.shared.Unreserve(size)
+		}
+		m.recycle(s)
 		return protocol.NackDraining
 	}
 	m.in = append(m.in, s)
@@ -91,11 +113,21 @@ func (l *Loop) post(to *desk, frame []byte, messages int, done func(Delivery)) p
 	if wake && l.execute(l.readMail) != nil {
 		m.abandon()
 	}
+	if m.promise {
+		return 0
+	}
 	<-s.decided
 	code := s.code
-	s.frame, s.done = nil, nil
-	m.pool.Put(s)
+	m.recycle(s)
 	return code
+}
+
+func (m *mailbox) recycle(s *submission) {
+	if cap(s.frame) > keepFrameBytes {
+		s.frame = nil
+	}
+	s.done = nil
+	m.pool.Put(s)
 }
 
 // readMail dispatches what lies in the mailbox, as one turn.
@@ -108,33 +140,75 @@ func (l *Loop) readMail() {
 	m.mu.Unlock()
 	l.beginTurn()
 	for i, s := range in {
-		var n uint64
-		if n, s.code = l.core.Submit(s.to.session, s.frame, s.messages); s.code == 0 && s.done != nil {
-			s.to.pending[n] = s.done
-		}
 		in[i] = nil
+		if s.promised {
+			s.to.await(l.core.Accept(s.to.session, s.frame, s.messages), s.done)
+			m.recycle(s)
+			continue
+		}
+		var n uint64
+		if n, s.code = l.core.Submit(s.to.session, s.frame, s.messages); s.code == 0 {
+			s.to.await(n, s.done)
+		}
 		s.decided <- struct{}{}
 	}
 	m.mu.Lock()
 	m.spare = in[:0]
 	m.mu.Unlock()
 	l.flush()
+	m.judge(l.core)
 }
 
-// abandon refuses what is in the mailbox of a loop that has stopped.
+// Drain closes the mailbox and stops admission; what was promised before is
+// dispatched first, so that the drain settles it.
+func (l *Loop) Drain(ctx context.Context) error {
+	l.mail.mu.Lock()
+	l.mail.closed = true
+	l.mail.mu.Unlock()
+	return l.Do(ctx, func(core *dispatch.Core) {
+		l.readMail()
+		core.Drain()
+	})
+}
+
+// judge renews whether the desks hold more than their part.
+func (m *mailbox) judge(core *dispatch.Core) {
+	for _, d := range []*desk{&m.owned, &m.lent} {
+		if greedy := core.Greedy(d.session); greedy != d.greedy.Load() {
+			d.greedy.Store(greedy)
+		}
+	}
+}
+
+// abandon ends what is in the mailbox of a loop that has stopped: what was
+// promised is kept, the rest refused.
 func (m *mailbox) abandon() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.closed = true
-	for _, s := range m.in {
-		s.code = protocol.NackDraining
-		s.decided <- struct{}{}
-	}
+	left := m.in
 	m.in = nil
+	m.mu.Unlock()
+	for _, s := range left {
+		if !s.promised {
+			s.code = protocol.NackDraining
+			s.decided <- struct{}{}
+			continue
+		}
+		m.shared.Unreserve(len(s.frame))
+		d := Delivery{Code: protocol.NackDraining}
+		if keeper := s.to.keeper; keeper != nil {
+			keeper.Put(s.frame, false)
+			d.Kept = true
+		}
+		if s.done != nil {
+			s.done(d)
+		}
+	}
 }
 
 // desk hears of the frames of one session without a wire. Owned by one loop.
 type desk struct {
+	greedy  atomic.Bool // holds more than its part; the only field that others may read
 	session *dispatch.Session
 	keeper  Keeper // nil: the frames are lent
 	pending map[uint64]func(Delivery)
@@ -143,6 +217,13 @@ type desk struct {
 func (d *desk) open(core *dispatch.Core, keeper Keeper) {
 	d.keeper, d.pending = keeper, make(map[uint64]func(Delivery))
 	d.session = core.OpenObserved(d, keeper != nil)
+}
+
+// await notes who is to hear of frame n.
+func (d *desk) await(n uint64, done func(Delivery)) {
+	if done != nil {
+		d.pending[n] = done
+	}
 }
 
 // Delivered is called by the core.

@@ -29,7 +29,7 @@ func TestSubmitIsDeliveredAndHeardOnce(t *testing.T) {
 	to := w.addAnalyzer(1, true)
 	w.weigh(0, 1)
 	h := newHearing()
-	if code := w.loop.Submit(packet("a"), 1, h.done); code != 0 {
+	if code := w.loop.Submit(content("a"), 1, h.done); code != 0 {
 		t.Fatalf("refused: %v", code)
 	}
 	if got := await.Value(t, "packet", to.packets); got != "a" {
@@ -38,7 +38,7 @@ func TestSubmitIsDeliveredAndHeardOnce(t *testing.T) {
 	if d := await.Value(t, "outcome", h.heard); d != (Delivery{Delivered: true, Analyzer: 1}) {
 		t.Errorf("outcome %+v", d)
 	}
-	if code := w.loop.Submit(packet("b"), 1, nil); code != 0 { // nobody cares to hear
+	if code := w.loop.Submit(content("b"), 1, nil); code != 0 { // nobody cares to hear
 		t.Fatalf("refused: %v", code)
 	}
 	await.Value(t, "packet", to.packets)
@@ -51,19 +51,24 @@ func TestSubmitIsDeliveredAndHeardOnce(t *testing.T) {
 }
 
 func TestSubmitIsBusyWhenTheQueueIsFull(t *testing.T) {
-	w := newWorld(t, 1, func(c *dispatch.Config) { c.MaxQueueFrames = 2 })
+	t.Run("elastic", func(t *testing.T) { submitToAFullQueue(t, false) })
+	t.Run("strict", func(t *testing.T) { submitToAFullQueue(t, true) })
+}
+
+func submitToAFullQueue(t *testing.T, strict bool) {
+	w := newWorld(t, 1, func(c *dispatch.Config) { c.MaxQueueFrames, c.Strict = 2, strict })
 	var admitted [2]*hearing
 	frame := make([]byte, 0, 256)
 	for i := range admitted {
 		admitted[i] = newHearing()
-		frame = append(frame[:0], packet(fmt.Sprint("p", i))...)
+		frame = append(frame[:0], content(fmt.Sprint("p", i))...)
 		if code := w.loop.Submit(frame, 1, admitted[i].done); code != 0 {
 			t.Fatalf("packet %d of 2: refused: %v", i, code)
 		}
 		clear(frame) // borrowed until Submit returned, and no longer
 	}
 	refused := newHearing()
-	if code := w.loop.Submit(packet("too many"), 1, refused.done); code != protocol.NackBusy {
+	if code := w.loop.Submit(content("too many"), 1, refused.done); code != protocol.NackBusy {
 		t.Fatalf("code %v, want busy", code)
 	}
 	// An analyzer comes at last: what was admitted is delivered to it.
@@ -98,7 +103,7 @@ func TestConcurrentSubmissionsAreEachHeardOnce(t *testing.T) {
 		all.Go(func() {
 			for i := range each {
 				heard := make(chan struct{}, 4)
-				code := w.loop.Submit(packet(fmt.Sprint(s, "-", i)), 1, func(d Delivery) {
+				code := w.loop.Submit(content(fmt.Sprint(s, "-", i)), 1, func(d Delivery) {
 					calls[s*each+i].Add(1)
 					heard <- struct{}{}
 				})
@@ -134,7 +139,7 @@ func TestSubmitToAStoppedLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if code := w.loop.Submit(packet("a"), 1, func(Delivery) { t.Error("heard of a refused packet") }); code != protocol.NackDraining {
+		if code := w.loop.Submit(content("a"), 1, func(Delivery) { t.Error("heard of a refused packet") }); code != protocol.NackDraining {
 			t.Errorf("code %v, want draining", code)
 		}
 	}
@@ -148,7 +153,7 @@ func TestSubmitWhileStopping(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for i := 0; ; i++ {
-				if code := w.loop.Submit(packet("a"), 1, nil); code == protocol.NackDraining {
+				if code := w.loop.Submit(content("a"), 1, nil); code == protocol.NackDraining {
 					return
 				}
 				if i == 10 {
@@ -166,14 +171,53 @@ func TestSubmitWhileStopping(t *testing.T) {
 	all.Wait()
 }
 
+// What was promised and has not come to the loop when that stops is kept; what
+// was lent is answered.
+func TestPromisesOutliveTheLoop(t *testing.T) {
+	w := newWorld(t, 1, nil)
+	held, release := make(chan struct{}, 1), make(chan struct{})
+	busy := make(chan error, 1)
+	go func() {
+		busy <- w.loop.Do(t.Context(), func(*dispatch.Core) { held <- struct{}{}; <-release })
+	}()
+	await.Value(t, "the loop to be held", held)
+	owned, lent := newHearing(), newHearing()
+	if code := w.loop.Submit(content("promised"), 1, owned.done); code != 0 {
+		t.Fatalf("refused: %v", code)
+	}
+	if code := w.loop.Lend(content("lent"), 1, lent.done); code != 0 {
+		t.Fatalf("refused: %v", code)
+	}
+	if queued, bytes := w.shared.Queued(), w.shared.BytesInUse(); queued != 2 || bytes == 0 {
+		t.Errorf("%d places and %d bytes are reserved, want 2 and some", queued, bytes)
+	}
+	w.loop.mail.abandon() // as Stop does, when the loop does not come to its mail any more
+	if d := await.Value(t, "outcome", owned.heard); d != (Delivery{Kept: true, Code: protocol.NackDraining}) {
+		t.Errorf("promised: %+v", d)
+	}
+	if d := await.Value(t, "outcome", lent.heard); d != (Delivery{Code: protocol.NackDraining}) {
+		t.Errorf("lent: %+v", d)
+	}
+	if _, kept := w.keeper.state(); len(kept) != 1 || kept[0] != "promised final=false" {
+		t.Errorf("kept %q", kept)
+	}
+	if queued, bytes := w.shared.Queued(), w.shared.BytesInUse(); queued != 0 || bytes != 0 {
+		t.Errorf("%d places and %d bytes are still reserved", queued, bytes)
+	}
+	close(release)
+	if err := await.Value(t, "the loop to go on", busy); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOwnedFramesAreReleasedOrKept(t *testing.T) {
 	w := newWorld(t, 1, func(c *dispatch.Config) { c.MaxRetries = 0 })
 	heard := newHearing()
-	if code := w.loop.Submit(packet("left over"), 1, heard.done); code != 0 {
+	if code := w.loop.Submit(content("left over"), 1, heard.done); code != 0 {
 		t.Fatalf("refused: %v", code)
 	}
 	lent := newHearing()
-	if code := w.loop.Lend(packet("lent"), 1, lent.done); code != 0 {
+	if code := w.loop.Lend(content("lent"), 1, lent.done); code != 0 {
 		t.Fatalf("refused: %v", code)
 	}
 	if err := w.loop.Do(t.Context(), (*dispatch.Core).Bury); err != nil {
@@ -186,7 +230,7 @@ func TestOwnedFramesAreReleasedOrKept(t *testing.T) {
 	w.weigh(1)
 	second := newHearing()
 	frame := packet("delivered")
-	if code := w.loop.Submit(frame, 1, second.done); code != 0 {
+	if code := w.loop.Submit(content("delivered"), 1, second.done); code != 0 {
 		t.Fatalf("refused: %v", code)
 	}
 	for range 2 {

@@ -82,6 +82,7 @@ func (l *Loop) tick() {
 	l.ticker.pending.Store(false)
 	l.core.BeginTurn(l.now())
 	l.core.Tick()
+	l.mail.judge(l.core)
 	busy := l.core.Unsettled() + len(l.blocked) + len(l.lingering)
 	for _, c := range l.blocked {
 		c.blocked = false

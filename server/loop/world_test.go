@@ -230,9 +230,12 @@ func (w *world) addAgent() *agent {
 	return &agent{Conn: ours, t: w.t, r: protocol.NewFrameReader(ours, protocol.DefaultMaxFrame)}
 }
 
-func packet(id string) []byte {
-	return protocol.AppendFrame(nil, protocol.AppendPacket(nil, &protocol.LogPacket{PacketID: id, AgentID: "agent",
-		Messages: []protocol.LogMessage{{Level: protocol.LevelDebug, Source: "test", Message: "hello"}}}))
+func packet(id string) []byte { return protocol.AppendFrame(nil, content(id)) }
+
+// content is the body of packet.
+func content(id string) []byte {
+	return protocol.AppendPacket(nil, &protocol.LogPacket{PacketID: id, AgentID: "agent",
+		Messages: []protocol.LogMessage{{Level: protocol.LevelDebug, Source: "test", Message: "hello"}}})
 }
 
 func (a *agent) send(ids ...string) {

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"sluice/protocol"
@@ -16,12 +15,6 @@ import (
 // published counters serve then.
 const snapshotWait = 100 * time.Millisecond
 
-// frames holds buffers for the frames of HTTP submissions.
-var frames = sync.Pool{New: func() any { return new([]byte) }}
-
-// keepFrameBytes is the largest of them that is kept.
-const keepFrameBytes = 64 << 10
-
 // Submit gives a scanned body to a loop; see api.Backend.
 func (n *Node) Submit(body []byte, messages int, done func(api.Outcome)) api.Admission {
 	if n.draining.Load() {
@@ -32,8 +25,6 @@ func (n *Node) Submit(body []byte, messages int, done func(api.Outcome)) api.Adm
 		return api.Admission{Code: protocol.NackBusy, RetryAfter: time.Second,
 			Reason: "busy: the dead-letter folder has no room to answer for this packet; see /health; send it again later"}
 	}
-	buf := frames.Get().(*[]byte)
-	*buf = protocol.AppendFrame((*buf)[:0], body)
 	var hear func(loop.Delivery)
 	if done != nil {
 		hear = func(d loop.Delivery) {
@@ -45,11 +36,7 @@ func (n *Node) Submit(body []byte, messages int, done func(api.Outcome)) api.Adm
 		}
 	}
 	l := n.loops[n.next.Add(1)%uint64(len(n.loops))]
-	code := l.Submit(*buf, messages, hear)
-	if cap(*buf) <= keepFrameBytes {
-		frames.Put(buf)
-	}
-	if code != 0 {
+	if code := l.Submit(body, messages, hear); code != 0 {
 		n.letters.Release(size)
 		return api.Admission{Code: code, RetryAfter: n.shared.RetryAfter()}
 	}

@@ -29,7 +29,7 @@ var errNotNow = errors.New("not taken now")
 func (p postman) Offer(frame []byte, done func(deadletter.Result)) error {
 	n := p.n
 	l := n.loops[n.next.Add(1)%uint64(len(n.loops))]
-	code := l.Lend(frame, 0, func(d loop.Delivery) {
+	code := l.Lend(frame[protocol.HeaderSize:], 0, func(d loop.Delivery) {
 		final := d.Code == protocol.NackInvalid || d.Code == protocol.NackTooLarge
 		done(deadletter.Result{Delivered: d.Delivered, Final: final})
 	})

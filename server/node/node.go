@@ -244,7 +244,7 @@ func (n *Node) shutdown(ctx context.Context) error {
 	err := n.agents.Close()
 	for _, l := range n.loops {
 		asked, cancel := context.WithTimeout(context.Background(), answerWait)
-		err = errors.Join(err, l.Do(asked, (*dispatch.Core).Drain))
+		err = errors.Join(err, l.Drain(asked))
 		cancel()
 	}
 	if n.awaitSettled(ctx) > 0 {

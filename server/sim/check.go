@@ -67,7 +67,7 @@ func (w *World) sample() {
 		}
 		queued := uint64(0)
 		for _, l := range d.loops {
-			queued += l.count.Queued
+			queued += l.count.Queued + uint64(len(l.owned.promised)+len(l.lent.promised))
 			l.sampleSessions()
 			l.samplePatience()
 		}

@@ -1,7 +1,10 @@
 package sim
 
 import (
+	"time"
+
 	"sluice/protocol"
+	"sluice/server/dispatch"
 )
 
 // desk is the HTTP side of a loop, or the side of the dead letters: an
@@ -9,11 +12,17 @@ import (
 type desk struct {
 	l       *loop
 	owned   bool
-	session interface{ Unsettled() int }
-	submit  func(frame []byte) (uint64, protocol.NackCode)
+	session *dispatch.Session
 
-	pending deque[*submission] // by number, from first on; nil: has its fate
-	first   uint64
+	promised []promise          // admitted, and not yet read by the loop
+	pending  deque[*submission] // by number, from first on; nil: has its fate
+	first    uint64
+}
+
+// promise is a frame in the mailbox, whose place is reserved. Owned by the world.
+type promise struct {
+	frame []byte
+	*submission
 }
 
 // submission is one frame that was admitted. Owned by the world.
@@ -32,30 +41,60 @@ type delivery struct {
 
 func (d *desk) open(l *loop, owned bool) {
 	d.l, d.owned, d.first = l, owned, 1
-	s := l.core.OpenObserved(d, owned)
-	d.session = s
-	d.submit = func(frame []byte) (uint64, protocol.NackCode) { return l.core.Submit(s, frame, 1) }
+	d.session = l.core.OpenObserved(d, owned)
 }
 
-// post gives a frame to the core, in a turn of its own.
+// post gives a frame to the core: as a promise, which the loop reads when it
+// comes to it, or, where only the core can say whether there is room, at once.
 func (d *desk) post(id packetID, done func(delivery)) protocol.NackCode {
+	l, w := d.l, d.l.d.w
+	frame := w.oracle.appendFrame(nil, id)
+	if core := &w.knobs.core; core.Route != dispatch.RouteWeighted || core.Strict {
+		l.beginTurn()
+		w.oracle.sent(id)
+		n, code := l.core.Submit(d.session, frame, 1)
+		d.admitted(n, frame, code == 0, &submission{id, done})
+		l.flush()
+		return code
+	}
+	if l.core.Greedy(d.session) || !l.d.shared.TryReserve(len(frame)) {
+		return protocol.NackBusy
+	}
+	w.oracle.sent(id)
+	if d.promised = append(d.promised, promise{frame, &submission{id, done}}); len(d.promised) == 1 {
+		l.d.after(w.upTo(mailDelay), d.read)
+	}
+	return 0
+}
+
+// mailDelay is more than a loop needs to come to its mail: faults shall find some
+// in it.
+const mailDelay = 5 * time.Millisecond
+
+// read dispatches what was promised, in a turn of its own.
+func (d *desk) read() {
+	if len(d.promised) == 0 {
+		return
+	}
 	l := d.l
-	o := &l.d.w.oracle
 	l.beginTurn()
-	frame := o.appendFrame(nil, id)
-	o.sent(id)
-	n, code := d.submit(frame)
+	for _, p := range d.promised {
+		d.admitted(l.core.Accept(d.session, p.frame, 1), p.frame, true, p.submission)
+	}
+	d.promised = nil
+	l.flush()
+}
+
+// admitted notes the fate of frame n so far. The core has only borrowed it.
+func (d *desk) admitted(n uint64, frame []byte, taken bool, s *submission) {
 	ruin(frame)
 	if n != d.first+uint64(d.pending.n) {
-		l.d.w.fail("%s: submitted frame is number %d after %d", l.d.name, n, d.first+uint64(d.pending.n)-1)
+		d.l.d.w.fail("%s: submitted frame is number %d after %d", d.l.d.name, n, d.first+uint64(d.pending.n)-1)
 	}
-	if code == 0 {
-		d.pending.push(&submission{id, done})
-	} else {
-		d.pending.push(nil)
+	if !taken {
+		s = nil
 	}
-	l.flush()
-	return code
+	d.pending.push(s)
 }
 
 // take removes a submission, which must be pending.
@@ -110,6 +149,10 @@ func (d *desk) Refused(n uint64, code protocol.NackCode, frame []byte) {
 // crash tells the oracle what dies with the memory of the process, and those
 // who wait for an answer that there will be none.
 func (d *desk) crash() {
+	for _, p := range d.promised {
+		d.l.d.w.oracle.lost(p.id)
+		p.done(delivery{crashed: true})
+	}
 	for i := range d.pending.n {
 		if s := *d.pending.at(i); s != nil {
 			d.l.d.w.oracle.lost(s.id)

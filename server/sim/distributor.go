@@ -153,6 +153,8 @@ func (d *distributor) drain() {
 	d.health.Silence()
 	d.accept = nil
 	for _, l := range d.loops {
+		l.owned.read()
+		l.lent.read()
 		d.do(l, (*dispatch.Core).Drain)
 	}
 	d.awaitSettled()
