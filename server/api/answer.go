@@ -100,10 +100,36 @@ func reply(ctx *fasthttp.RequestCtx, status int, answer any) {
 	if err != nil { // a number that JSON cannot say would be a bug of ours
 		status, body = fasthttp.StatusInternalServerError, []byte(`{"error":"the answer cannot be written as JSON"}`)
 	}
+	write(ctx, status, append(body, '\n'))
+}
+
+func write(ctx *fasthttp.RequestCtx, status int, body []byte) {
 	ctx.Response.ResetBody()
 	ctx.SetStatusCode(status)
 	ctx.SetContentType("application/json")
-	ctx.SetBody(append(body, '\n'))
+	ctx.SetBody(body)
+}
+
+// accept is reply for the answer that nearly all packets get.
+func accept(ctx *fasthttp.RequestCtx, packetID string) {
+	if !plain(packetID) {
+		reply(ctx, fasthttp.StatusAccepted, ingestAnswer{Status: "accepted", PacketID: packetID})
+		return
+	}
+	var room [256]byte
+	body := append(room[:0], `{"status":"accepted","packet_id":"`...)
+	body = append(body, packetID...)
+	write(ctx, fasthttp.StatusAccepted, append(body, '"', '}', '\n'))
+}
+
+// plain says that JSON, as encoding/json writes it, needs no escape for s.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }
 
 // refuseMalformed answers what is no HTTP request. fasthttp closes after it.

@@ -21,6 +21,25 @@ import (
 	"sluice/server/stats"
 )
 
+// Whatever a packet_id holds comes back as JSON says it.
+func TestAcceptedIDs(t *testing.T) {
+	s := start(t, newFake(), nil)
+	for _, id := range []string{"plain-1", `quote " and \\`, "<b>&", "tab\tnewline\n", "grün", "\u007f", "\u2028", strings.Repeat("x", 255)} {
+		body, err := json.Marshal(map[string]any{"packet_id": id, "agent_id": "a", "messages": []any{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := post(t, s, string(body))
+		want, err := json.Marshal(ingestAnswer{Status: "accepted", PacketID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.status != 202 || a.body != string(want)+"\n" {
+			t.Errorf("%q: %+v, want %s", id, a, want)
+		}
+	}
+}
+
 func TestAccepted(t *testing.T) {
 	f := newFake()
 	s := start(t, f, nil)

@@ -115,7 +115,7 @@ func (s *Server) take(ctx *fasthttp.RequestCtx, f form) *refusal {
 		return refused
 	}
 	if !f.waits {
-		reply(ctx, fasthttp.StatusAccepted, ingestAnswer{Status: "accepted", PacketID: packetID})
+		accept(ctx, packetID)
 		return nil
 	}
 	timer := time.NewTimer(f.wait)

@@ -103,7 +103,7 @@ func Start(cfg Config) (*Loop, error) {
 		ticker: newTicker(),
 		all:    make(map[*conn]struct{}),
 	}
-	l.mail.init(l.core, &cfg)
+	l.initMail(&cfg)
 	l.flushTask = gnet.RunnableFunc(func(context.Context) error {
 		l.deferred = false
 		l.beginTurn()
@@ -243,6 +243,7 @@ func (l *Loop) Stop() error {
 	}
 	l.ticker.end()
 	err := l.client.Stop()
+	l.mail.soon.Stop()
 	l.mail.abandon()
 	return err
 }

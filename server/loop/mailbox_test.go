@@ -171,6 +171,53 @@ func TestSubmitWhileStopping(t *testing.T) {
 	all.Wait()
 }
 
+// After a turn of several frames the next one waits for more, and then goes
+// without them; a drain does not wait.
+func TestFramesThatLingerAreDispatched(t *testing.T) {
+	w := newWorld(t, 1, nil)
+	to := w.addAnalyzer(0, true)
+	w.weigh(1)
+	held, release := make(chan struct{}, 1), make(chan struct{})
+	busy := make(chan error, 1)
+	go func() {
+		busy <- w.loop.Do(t.Context(), func(*dispatch.Core) { held <- struct{}{}; <-release })
+	}()
+	await.Value(t, "the loop to be held", held)
+	for _, id := range []string{"a", "b"} {
+		if code := w.loop.Submit(content(id), 1, nil); code != 0 {
+			t.Fatalf("refused: %v", code)
+		}
+	}
+	close(release)
+	if err := await.Value(t, "the loop to go on", busy); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		await.Value(t, "packet", to.packets)
+	}
+	if code := w.loop.Submit(content("alone"), 1, nil); code != 0 {
+		t.Fatalf("refused: %v", code)
+	}
+	if got := await.Value(t, "packet", to.packets); got != "alone" {
+		t.Errorf("got %q", got)
+	}
+	w.loop.mail.mu.Lock()
+	w.loop.mail.busy = true // as after another turn of several
+	w.loop.mail.mu.Unlock()
+	if code := w.loop.Submit(content("last"), 1, nil); code != 0 {
+		t.Fatalf("refused: %v", code)
+	}
+	if err := w.loop.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := await.Value(t, "packet", to.packets); got != "last" {
+		t.Errorf("got %q", got)
+	}
+	if code := w.loop.Submit(content("late"), 1, nil); code != protocol.NackDraining {
+		t.Errorf("code %v after the drain", code)
+	}
+}
+
 // What was promised and has not come to the loop when that stops is kept; what
 // was lent is answered.
 func TestPromisesOutliveTheLoop(t *testing.T) {
