@@ -34,6 +34,7 @@ type system struct {
 	analyzers   []*analyzer.Node // nil: not running
 	addrs       []string
 	distributor *distributor.Node
+	discard     bool // analyzers acknowledge without looking, and write no receipts
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
@@ -63,8 +64,11 @@ func newSystem(t *testing.T, weights ...float64) *system {
 
 func (s *system) startAnalyzer(i int) {
 	s.t.Helper()
-	a, err := analyzer.Start(analyzer.Config{Name: s.cfg.Analyzers[i].Name, Listen: s.addrs[i], HTTP: "127.0.0.1:0",
-		Receipts: s.receipts(i), Logger: quiet()})
+	cfg := analyzer.Config{Name: s.cfg.Analyzers[i].Name, Listen: s.addrs[i], HTTP: "127.0.0.1:0", Discard: s.discard, Logger: quiet()}
+	if !s.discard {
+		cfg.Receipts = s.receipts(i)
+	}
+	a, err := analyzer.Start(cfg)
 	if err != nil {
 		s.t.Fatal(err)
 	}
