@@ -62,12 +62,23 @@ func (b *bodies) at(n uint64) *body {
 // messages says how many log messages the n-th body holds.
 func (b *bodies) messages(n uint64) int { return b.at(n).messages }
 
-// putHex fills dst, an even number of digits, with the low ones of n.
+// putHex fills dst, an even number of digits, with the low ones of n. Twelve of
+// them for each packet through hex.Encode were a tenth of what one cost here.
 func putHex(dst []byte, n uint64) {
-	var be [8]byte
-	binary.BigEndian.PutUint64(be[:], n)
-	hex.Encode(dst, be[8-len(dst)/2:])
+	for i := len(dst) - 2; i >= 0; i -= 2 {
+		binary.LittleEndian.PutUint16(dst[i:], hexPairs[byte(n)])
+		n >>= 8
+	}
 }
+
+// hexPairs are the two digits of each byte, the first one in the low half.
+var hexPairs = func() (pairs [256]uint16) {
+	const digits = "0123456789abcdef"
+	for i := range pairs {
+		pairs[i] = uint16(digits[i>>4]) | uint16(digits[i&15])<<8
+	}
+	return pairs
+}()
 
 // makeBodies builds all bodies before anything is sent.
 func makeBodies(o *options) (*bodies, error) {
