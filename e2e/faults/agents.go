@@ -14,35 +14,6 @@ import (
 	"sluice/e2e/harness"
 )
 
-// baseline is what a distributor holds when nothing is wrong; nothing may be
-// left behind.
-type baseline struct {
-	sessions    uint64
-	descriptors int
-	rss         int
-}
-
-func measure(r *harness.Run) baseline {
-	p := r.S.Distributors[0].Process()
-	b := baseline{sessions: r.Stats(0).Sessions}
-	var err error
-	b.descriptors, err = p.Descriptors()
-	r.Must(err)
-	b.rss, err = p.RSS()
-	r.Must(err)
-	return b
-}
-
-// awaitBaseline waits until sessions and descriptors are what they were. The
-// HTTP side may hold a few connections of ours.
-func awaitBaseline(r *harness.Run, was baseline) {
-	const ours = 8
-	r.Await(fmt.Sprintf("%d sessions and %d descriptors are left", was.sessions, was.descriptors), func() bool {
-		now := measure(r)
-		return now.sessions <= was.sessions && now.descriptors <= was.descriptors+ours
-	})
-}
-
 // agentsKilled is C10: agents that are real processes die with packets open.
 func agentsKilled(r *harness.Run) {
 	s := r.Start(harness.Options{})
@@ -229,7 +200,7 @@ func agentsCutOff(r *harness.Run) {
 		r.AwaitSettled()
 		r.AwaitAcked(s.Oracle.Acked() + harness.MinAcked)
 		awaitBaseline(r, was)
-		grown = max(grown, measure(r).rss-was.rss)
+		grown = max(grown, held(r).rss-was.rss)
 	})
 	r.See("cut off for %v with up to %d packets open; memory grew by %d MiB", cut, full, grown>>20)
 	if limit := 64 << 20; grown > limit {

@@ -183,29 +183,42 @@ func rudeNeighbours(r *harness.Run) {
 }
 
 // greedyAgent is experiment 5: ten agents share the capacity; nine of them send
-// less than their part, and one ten times its part.
+// less than their part, and one offers ten times its part. First it keeps to its
+// credit, which is what holds it; then it does not, and is told busy.
 func greedyAgent(r *harness.Run) {
-	limited(r, map[string]string{"BYTE_BUDGET": "6MiB", "MAX_FRAME_BYTES": "64KiB"})
-	const agents = 10
+	s := limited(r, map[string]string{"BYTE_BUDGET": "6MiB", "MAX_FRAME_BYTES": "64KiB"})
+	const agents, offered = 10, capacity
 	good := r.Beside(harness.Load{Clients: agents - 1, Rate: (agents - 1) * capacity / agents * 95 / 100})
 	defer good.Stop()
 	good.Rate(time.Second)
-	alone := good.Rate(3 * time.Second)
-	greedy := r.Beside(harness.Load{Plain: 1, Rate: capacity})
-	defer greedy.Stop()
+	over := span(r, 5*time.Second, 30*time.Second)
 	r.Each(func(int) {
-		good.Rate(filling)
-		wasBusy, goodBusy, got := greedy.Busy(), good.Busy(), greedy.Acked()
-		over := span(r, 5*time.Second, 30*time.Second)
-		left := good.Rate(over) / alone
-		busy := greedy.Busy() - wasBusy
-		if busy > 0 {
-			r.Fired()
+		alone := good.Rate(over)
+		beside := func(manners string, had func() int) float64 {
+			good.Rate(filling)
+			busy, got := good.Busy(), had()
+			left := good.Rate(over) / alone
+			rate := float64(had()-got) / over.Seconds()
+			r.See("beside one that %s the others kept %.1f %% and heard busy %d times; it offered %d/s and had %.0f/s", manners, 100*left, good.Busy()-busy, offered, rate)
+			if left < part(r, 0.9) {
+				r.Fail("beside a greedy agent that %s the others kept %.0f %% of what they had alone", manners, 100*left)
+			}
+			return rate
 		}
-		r.See("the others kept %.1f %% and heard busy %d times; the greedy one %d times, and had %.0f/s", 100*left, good.Busy()-goodBusy, busy,
-			float64(greedy.Acked()-got)/over.Seconds())
-		if left < part(r, 0.9) {
-			r.Fail("beside a greedy agent the others kept %.0f %% of what they had alone", 100*left)
+		greedy := r.Beside(harness.Load{Plain: 1, Rate: offered})
+		held := beside("keeps to its credit", greedy.Acked) < offered/2 || greedy.Busy() > 0
+		greedy.Stop()
+
+		delivered := func() int { return int(r.Stats(0).Delivered) - good.Acked() }
+		before := r.Stats(0)
+		rude := r.Loadgen("rude", "--rude", "-c", "1", "-r", strconv.Itoa(offered), "--addr", s.Distributors[0].Addr, "-d", (over + filling + 2*time.Second).String())
+		beside("does not", delivered)
+		rude.Wait()
+		after := r.Stats(0)
+		busy, hungUp := after.Rejected["busy"]-before.Rejected["busy"], after.HungUp-before.HungUp
+		r.See("it was told busy %d times and hung up on %d times", busy, hungUp)
+		if held && busy+hungUp > 0 {
+			r.Fired()
 		}
 	})
 }

@@ -20,6 +20,7 @@ func (r *Run) Beside(l Load) *Crew { return r.BesideAt(l, r.S.AgentAddrs()) }
 func (r *Run) BesideAt(l Load, addrs []string) *Crew {
 	c, err := r.S.Oracle.start(l, addrs)
 	r.Must(err)
+	r.agents += len(c.agents)
 	return &Crew{r, c}
 }
 
@@ -57,6 +58,7 @@ func (c *Crew) Stop() {
 		c.run.Fail("agents were not answered: %v", err)
 	}
 	c.run.S.past += c.crew.resends()
+	c.run.agents -= len(c.crew.agents)
 }
 
 // AckRate is how many packets a second are reported delivered to all agents.

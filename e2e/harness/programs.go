@@ -3,10 +3,14 @@ package harness
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -237,6 +241,32 @@ func (d *Distributor) Stats(ctx context.Context) (Stats, error) {
 		d.unaccounted = s.Unaccounted
 	}
 	return s, nil
+}
+
+// Goroutines asks /metrics how many goroutines it has.
+func (d *Distributor) Goroutines() (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.HTTP+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	res, err := d.web.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, fmt.Errorf("GET /metrics: %w", err)
+	}
+	const name = "\ngo_goroutines "
+	_, after, found := strings.Cut(string(text), name)
+	if !found {
+		return 0, errors.New("GET /metrics: no go_goroutines")
+	}
+	value, _, _ := strings.Cut(after, "\n")
+	return strconv.Atoi(value)
 }
 
 // failedHandOvers counts over all lives, as far as it was seen.

@@ -6,9 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"syscall"
 	"time"
 )
 
@@ -72,6 +70,7 @@ type Run struct {
 	until    time.Time
 	fired    bool
 	settling *settling
+	agents   int
 	judged   bool
 	after    []func() error
 	bound    int // the scenario's own
@@ -154,11 +153,18 @@ func (r *Run) Load(l Load) {
 	crew, err := r.S.Oracle.start(l, r.S.AgentAddrs())
 	r.Must(err)
 	r.S.crew = crew
+	r.agents += len(crew.agents)
 }
+
+// Agents is how many agents of Load and Beside should be connected.
+func (r *Run) Agents() int { return r.agents }
 
 // StopLoad stops the agents and waits until all they sent is answered.
 func (r *Run) StopLoad() {
 	began := time.Now()
+	if r.S.crew != nil {
+		r.agents -= len(r.S.crew.agents)
+	}
 	if err := r.S.closeLoad(Patience); err != nil {
 		r.Fail("the agents were not answered: %v", err)
 	}
@@ -224,15 +230,23 @@ func (r *Run) Must(err error) {
 // Await polls until a condition holds, and returns how long that took. After
 // Patience it ends the scenario.
 func (r *Run) Await(what string, holds func() bool) time.Duration {
+	return r.AwaitSaying(func() (string, bool) { return what, holds() })
+}
+
+// AwaitSaying is Await with a condition that says itself how things stand.
+func (r *Run) AwaitSaying(holds func() (string, bool)) time.Duration {
 	began := time.Now()
-	for !holds() {
+	for {
+		what, ok := holds()
+		if ok {
+			return time.Since(began)
+		}
 		if time.Since(began) > Patience {
 			r.Fail("not within %v: %s", Patience, what)
 			runtime.Goexit()
 		}
 		time.Sleep(pollEvery)
 	}
-	return time.Since(began)
 }
 
 // AwaitAcked waits until that many packets were reported delivered in all.
@@ -273,11 +287,17 @@ func (r *Run) AwaitDown(a *Analyzer) time.Duration {
 	return r.Await(a.Name+" is down", func() bool { return r.State(a) == stateDown })
 }
 
-// Stats asks a distributor, which must answer.
+// Stats asks a distributor, which must answer, if need be at the second asking:
+// a machine that stalls for seconds is no fault.
 func (r *Run) Stats(distributor int) Stats {
-	st, err := r.S.Distributors[distributor].Stats(context.Background())
-	r.Must(err)
-	return st
+	d := r.S.Distributors[distributor]
+	for began := time.Now(); ; time.Sleep(4 * pollEvery) {
+		st, err := d.Stats(context.Background())
+		if err == nil || !d.proc.Alive() || time.Since(began) > Patience {
+			r.Must(err)
+			return st
+		}
+	}
 }
 
 // Pick returns one of the analyzers.
@@ -307,24 +327,6 @@ func (r *Run) Server(name, by string, settings map[string]string) *Process {
 	r.Must(err)
 	return p
 }
-
-// Goroutines ends a distributor by SIGQUIT, on which Go writes a dump of all
-// goroutines, and counts them. Everything should be quiet before.
-func (r *Run) Goroutines(d *Distributor) int {
-	was := len(d.proc.Written())
-	d.proc.Signal(syscall.SIGQUIT)
-	if _, ended := d.proc.ExitWithin(Patience); !ended {
-		r.Fail("%s did not end after SIGQUIT", d.Name)
-		d.Kill()
-	}
-	n := len(goroutine.FindAllString(d.proc.Written()[was:], -1))
-	if n == 0 {
-		r.Invalid("%s wrote no dump after SIGQUIT", d.Name)
-	}
-	return n
-}
-
-var goroutine = regexp.MustCompile(`(?m)^goroutine [0-9]+ `)
 
 // Helper starts the harness's own program in one of its modes.
 func (r *Run) Helper(name string, args ...string) *Process {
