@@ -74,15 +74,16 @@ type Server struct {
 	ln      *listener
 	http    *fasthttp.Server
 
-	counts   counters
-	metrics  *exposition.Exposition
-	slots    chan struct{} // one for each /ingest being served
-	memory   memory
-	desks    sync.Pool // of *desk
-	stopping chan struct{}
-	served   chan struct{} // closed when Serve has returned
-	started  atomic.Bool
-	stop     sync.Once
+	counts     counters
+	metrics    *exposition.Exposition
+	serving    atomic.Int64 // requests to /ingest
+	maxServing int64
+	memory     memory
+	desks      sync.Pool // of *desk
+	stopping   chan struct{}
+	served     chan struct{} // closed when Serve has returned
+	started    atomic.Bool
+	stop       sync.Once
 }
 
 // New binds the address; nothing is served before Start. A port in use is a
@@ -99,12 +100,12 @@ func New(cfg Config, backend Backend) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg:      cfg,
-		backend:  backend,
-		log:      cfg.Logger,
-		slots:    make(chan struct{}, max(1, cfg.Concurrency*ingestPart/100)),
-		stopping: make(chan struct{}),
-		served:   make(chan struct{}),
+		cfg:        cfg,
+		backend:    backend,
+		log:        cfg.Logger,
+		maxServing: int64(max(1, cfg.Concurrency*ingestPart/100)),
+		stopping:   make(chan struct{}),
+		served:     make(chan struct{}),
 	}
 	s.ln = newListener(ln, cfg.Concurrency, cfg.Logger, func() { s.counts.refused[forNoConnection].Add(1) })
 	s.metrics = metrics.New(s.stats)
@@ -113,7 +114,7 @@ func New(cfg Config, backend Backend) (*Server, error) {
 	s.http = &fasthttp.Server{
 		Handler:                      s.serve,
 		ErrorHandler:                 s.refuseMalformed,
-		HeaderReceived:               func(*fasthttp.RequestHeader) fasthttp.RequestConfig { return bodyTimes },
+		HeaderReceived:               bodyTimes,
 		Concurrency:                  cfg.Concurrency + lateConnections(cfg.Concurrency),
 		ReadBufferSize:               maxHeaderBytes,
 		WriteBufferSize:              writeBufferBytes,
@@ -131,8 +132,14 @@ func New(cfg Config, backend Backend) (*Server, error) {
 	return s, nil
 }
 
-// bodyTimes begins the time for the body when the header has come.
-var bodyTimes = fasthttp.RequestConfig{ReadTimeout: bodyTimeout}
+// bodyTimes begins the time for the body when the header has come. A body that
+// nearly always comes with it has the header's time.
+func bodyTimes(h *fasthttp.RequestHeader) (times fasthttp.RequestConfig) {
+	if n := h.ContentLength(); n < 0 || n > streamAhead {
+		times.ReadTimeout = bodyTimeout
+	}
+	return times
+}
 
 // Start serves until Shutdown. Call it once.
 func (s *Server) Start() {

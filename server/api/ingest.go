@@ -19,10 +19,8 @@ func (s *Server) ingest(ctx *fasthttp.RequestCtx, late bool) {
 		s.refuse(ctx, busy(forNoConnection, "busy: too many connections; send it again later", 0))
 		return
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
+	defer s.serving.Add(-1)
+	if s.serving.Add(1) > s.maxServing {
 		s.refuse(ctx, busy(forNoSlot, "busy: too many requests at a time; send it again later", 0))
 		return
 	}
@@ -44,16 +42,18 @@ type form struct {
 }
 
 func judgeHeader(ctx *fasthttp.RequestCtx) (f form, refused *refusal) {
-	media, params, _ := strings.Cut(strings.ToLower(string(ctx.Request.Header.ContentType())), ";")
-	switch strings.TrimSpace(media) {
-	case "application/json", "":
-		f.json = true
-		if !isUTF8(params) {
-			return f, unsupported("Content-Type", "must have the charset UTF-8")
+	if f.json = string(ctx.Request.Header.ContentType()) == "application/json"; !f.json { // as nearly all write it
+		media, params, _ := strings.Cut(strings.ToLower(string(ctx.Request.Header.ContentType())), ";")
+		switch strings.TrimSpace(media) {
+		case "application/json", "":
+			f.json = true
+			if !isUTF8(params) {
+				return f, unsupported("Content-Type", "must have the charset UTF-8")
+			}
+		case "application/msgpack":
+		default:
+			return f, unsupported("Content-Type", "must be application/json or application/msgpack")
 		}
-	case "application/msgpack":
-	default:
-		return f, unsupported("Content-Type", "must be application/json or application/msgpack")
 	}
 	codings := ctx.Request.Header.PeekAll(fasthttp.HeaderContentEncoding)
 	if len(codings) > 0 {

@@ -26,8 +26,9 @@ type listener struct {
 	turnedAway func()        // is told of each connection that is
 	spare      chan struct{} // one for each refused connection that lingers
 
-	mu   sync.Mutex
-	open map[*conn]struct{}
+	mu    sync.Mutex
+	open  map[*conn]struct{}
+	count atomic.Int64 // of open, for those who only want to know how many
 }
 
 // lateConnections are those that come on top of the limit.
@@ -71,6 +72,7 @@ func (l *listener) admit(raw net.Conn) *conn {
 	n := len(l.open)
 	if n < l.limit+lateConnections(l.limit) {
 		l.open[c] = struct{}{}
+		l.count.Add(1)
 	}
 	l.mu.Unlock()
 	if n >= l.limit+lateConnections(l.limit) {
@@ -112,9 +114,7 @@ func (l *listener) turnAway(raw net.Conn) {
 
 // crowded says that connections should not be kept for a next request.
 func (l *listener) crowded() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.open) > l.limit*3/4
+	return l.count.Load() > int64(l.limit*3/4)
 }
 
 // Close stops accepting; it may be called twice.
@@ -159,6 +159,7 @@ func (c *conn) Close() error {
 	err := c.Conn.Close()
 	c.home.mu.Lock()
 	delete(c.home.open, c)
+	c.home.count.Add(-1)
 	c.home.mu.Unlock()
 	return err
 }
