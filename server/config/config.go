@@ -1,6 +1,6 @@
-// Package config turns flags and environment into one validated Config, and
-// tells where each value came from. A flag beats the environment, which beats
-// the default. It is only here that a setting has a name, a default, a range
+// Package config turns flags, environment and a file into one validated Config,
+// and tells where each value came from. A flag beats the environment, which beats
+// the file, which beats the default. It is only here that a setting has a name, a default, a range
 // and a unit; every other room takes the finished value.
 package config
 

@@ -50,6 +50,8 @@ type flags struct {
 	LogFormat string `group:"Logging" placeholder:"FORMAT" help:"text or json, on standard error."`
 	LogLevel  string `group:"Logging" placeholder:"LEVEL" help:"debug, info, warn or error."`
 
+	Config string `placeholder:"FILE" help:"Configuration file (YAML) with any of these settings: names as here with _ for -. SIGHUP reads it again: analyzers, weights, most limits and the log level change at once, without losing or repeating a packet. [CONFIG_FILE, default none]"`
+
 	Check   bool `help:"Validate, print the effective configuration and where each value came from, and exit: 0, or 78 if something is wrong."`
 	Version bool `help:"Print the version and exit."`
 	Help    bool `short:"h" help:"Print this and exit."`
@@ -60,8 +62,9 @@ weight. It acknowledges a packet only when an analyzer has acknowledged it.`
 
 const examples = `
 Values
-  Each flag has an environment variable, named in its brackets. A flag beats the
-  environment, which beats the default. An empty variable counts as not set.
+  Each flag has an environment variable, named in its brackets, and a key in the
+  file of --config: its name with _ for -. A flag beats the environment, which
+  beats the file, which beats the default. An empty variable counts as not set.
   Durations are seconds (5, 0.5) or have a unit (500ms, 1m30s). Sizes are bytes
   or have a unit (512KiB, 4MiB).
 
@@ -73,6 +76,8 @@ Examples
   The same by environment, on other ports, and only checked:
     ANALYZERS='a=tcp://10.0.0.1:9001?weight=3,b=tcp://10.0.0.2:9001' \
       LISTEN=:7000 HTTP_LISTEN=127.0.0.1:7001 server --check
+  All of it in a file, which SIGHUP reads again (deploy/sluice.yaml has every key):
+    server --config sluice.yaml
   Send it a packet:
     curl -H 'Content-Type: application/json' 'http://127.0.0.1:8000/ingest?wait=5s' -d '{
       "packet_id":"p-1","agent_id":"a-1","messages":[{"timestamp":"2026-01-02T03:04:05Z",
@@ -80,7 +85,8 @@ Examples
 
 Exit codes
   0 stopped or nothing wrong; 1 failed, such as a port in use; 78 bad configuration.
-  SIGINT and SIGTERM stop it in an orderly way; a second one at once.
+  SIGINT and SIGTERM stop it in an orderly way; a second one at once. SIGHUP reads
+  the file of --config again; a bad one changes nothing and is told in the log.
 
 Commands
   server dead-letters list|replay|drop

@@ -38,8 +38,8 @@ func (e *Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Load makes the configuration of args (without the program's name) and env
-// (such as os.LookupEnv). The error is an *Errors with every fault there is;
+// Load makes the configuration of args (without the program's name), env (such
+// as os.LookupEnv) and the file that one of them names. The error is an *Errors with every fault there is;
 // the Config is then not to be used, but the Report still tells what was asked.
 // With --help or --version nothing is judged.
 func Load(args []string, env func(string) (string, bool)) (Config, Report, error) {
@@ -49,10 +49,20 @@ func Load(args []string, env func(string) (string, bool)) (Config, Report, error
 	if report.Help || report.Version {
 		return cfg, report, nil
 	}
+	report.File = given[fileFlag]
+	if value, _ := env(fileEnv); report.File == "" {
+		report.File = value
+	}
+	var said *file
+	if report.File != "" {
+		var wrong []Fault
+		said, wrong = readFile(report.File)
+		faults = append(faults, wrong...)
+	}
 	all := settings()
 	report.Settings = make([]Setting, len(all))
 	for i, s := range all {
-		name, value, origin := resolve(s, given, env)
+		name, value, origin := resolve(s, given, env, said)
 		problems := []string{"must not be empty"}
 		if value != "" {
 			problems = s.take(&cfg, value)
@@ -82,12 +92,18 @@ func Load(args []string, env func(string) (string, bool)) (Config, Report, error
 const originDefault = "default"
 
 // resolve finds the value in force, under the name that its giver knows it by.
-func resolve(s setting, given map[string]string, env func(string) (string, bool)) (name, value, origin string) {
+func resolve(s setting, given map[string]string, env func(string) (string, bool), said *file) (name, value, origin string) {
 	if value, set := given[s.flag]; set {
 		return "--" + s.flag, value, "flag --" + s.flag
 	}
 	if value, _ := env(s.env); value != "" {
 		return s.env, value, "environment " + s.env
+	}
+	if said != nil {
+		if v := said.values[s.flag]; v.text != "" { // an empty one counts as not set, as in the environment
+			name = said.named(v.line, s.key())
+			return name, v.text, "file " + name
+		}
 	}
 	return "--" + s.flag, s.preset, originDefault
 }

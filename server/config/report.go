@@ -13,6 +13,7 @@ import (
 // value came from. Immutable.
 type Report struct {
 	Check, Help, Version bool
+	File                 string    // the configuration file; empty: none
 	Settings             []Setting // in the order of the documentation
 
 	// What Fit found out. A limit of 0 is not known.
@@ -27,7 +28,7 @@ type Report struct {
 type Setting struct {
 	Flag   string // without dashes
 	Value  string // as it was understood, or as given where it is faulty
-	Origin string // "default", "flag --listen" or "environment LISTEN"
+	Origin string // "default", "flag --listen", "environment LISTEN" or "file sluice.yaml:3: listen"
 }
 
 // Log writes the warnings, and the worst case in one line.

@@ -14,6 +14,9 @@ type setting struct {
 	show              func(cfg *Config) string
 }
 
+// key is its name in the file.
+func (s setting) key() string { return strings.ReplaceAll(s.flag, "-", "_") }
+
 // defaultAnalyzers are those of the demo.
 const defaultAnalyzers = "analyzer-1=tcp://127.0.0.1:9001?weight=40," +
 	"analyzer-2=tcp://127.0.0.1:9002?weight=30," +
