@@ -59,6 +59,7 @@ const description = `Ships log files, standard input and sockets to a Sluice dis
   agent --state /var/lib/agent --file '/var/log/app.log*' --http 127.0.0.1:8010
   journalctl -f -o json | agent --stdin
   agent parse FILE...     what it would make of a file; agent parse --help
+  agent health            ask the one that runs with the same flags and environment: 0 healthy, 1 not, and why
 
 TIME is seconds or has a unit (5, 0.5, 500ms, 2m); SIZE is bytes or has one (200, 64KiB, 1MiB). SIGHUP looks for new files, SIGTERM drains. Exit codes: 0; 1 not all was delivered, or something cannot be opened; 78 wrong flags.`
 

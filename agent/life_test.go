@@ -1,15 +1,15 @@
 package main
 
 import (
-	"net"
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"sluice/internal/await"
+	"sluice/internal/sdnotify/sdnotifytest"
 )
 
 // Under systemd: it tells when it is ready and when it stops, SIGHUP makes it
@@ -17,26 +17,12 @@ import (
 func TestLifeUnderSystemd(t *testing.T) {
 	s := startSystem(t, 0)
 	dir := t.TempDir()
-	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer notify.Close()
-	told := func() string {
-		buf := make([]byte, 1024)
-		if err := notify.SetReadDeadline(time.Now().Add(await.Patience)); err != nil {
-			t.Fatal(err)
-		}
-		n, err := notify.Read(buf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(buf[:n])
-	}
-	agent := agentProcess(t, "--addr", s.addr(), "--file", filepath.Join(dir, "*.log"), "--state", filepath.Join(dir, "state"))
+	systemd := sdnotifytest.Listen(t, filepath.Join(dir, "notify"))
+	web := freePort(t)
+	agent := agentProcess(t, "--http", web, "--addr", s.addr(), "--file", filepath.Join(dir, "*.log"), "--state", filepath.Join(dir, "state"))
 	agent.env = append(agent.env, "NOTIFY_SOCKET="+filepath.Join(dir, "notify"), "AGENT_ID=from-env")
 	agent.start()
-	if got := told(); !strings.HasPrefix(got, "READY=1") {
+	if got := systemd.Told(t); !strings.HasPrefix(got, "READY=1") {
 		t.Errorf("told %q", got)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "late.log"), []byte("late\n"), 0o600); err != nil {
@@ -49,13 +35,20 @@ func TestLifeUnderSystemd(t *testing.T) {
 	if r := readOutputs(t, s.outputs)[0]; !strings.HasPrefix(r.PacketID, "from-env/") || r.Message != "late" {
 		t.Errorf("%+v", r)
 	}
+	var out, faults bytes.Buffer
+	if code := run([]string{"health", "--http", web}, nil, &out, &faults); code != 0 || out.String() != "healthy\n" {
+		t.Errorf("health: exit %d, %s%s", code, &out, &faults)
+	}
+	if code := run([]string{"health"}, nil, &out, &faults); code != exitBadConfig || !strings.Contains(faults.String(), "AGENT_HTTP") {
+		t.Errorf("health without an address: exit %d, %s", code, &faults)
+	}
 	if err := agent.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if got := told(); got != "STOPPING=1" {
+	if got := systemd.Told(t); got != "STOPPING=1" {
 		t.Errorf("told %q", got)
 	}
-	err = agent.cmd.Wait()
+	err := agent.cmd.Wait()
 	agent.cmd = nil
 	if err != nil {
 		t.Errorf("exit: %v", err)

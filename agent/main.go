@@ -18,6 +18,8 @@ import (
 
 	"sluice/agent/node"
 	"sluice/internal/cli"
+	"sluice/internal/probe"
+	"sluice/internal/sdnotify"
 )
 
 const (
@@ -39,9 +41,16 @@ func run(args []string, stdin io.ReadCloser, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "parse" {
 		return parseFiles(args[1:], stdout, stderr)
 	}
+	asked := len(args) > 0 && args[0] == "health" // of the agent that runs with the same flags and environment
+	if asked {
+		args = args[1:]
+	}
 	f, done, err := parse(args, stdout)
 	if done {
 		return 0
+	}
+	if asked && err == nil {
+		return health(f.HTTP, stdout, stderr)
 	}
 	cfg, faults := f.config(stderr)
 	if err = errors.Join(err, faults); err != nil {
@@ -62,11 +71,20 @@ func run(args []string, stdin io.ReadCloser, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "agent: %v\n", err)
 		return exitFailed
 	}
-	sd := newNotifier()
-	sd.tell("READY=1\nSTATUS=shipping")
+	sdnotify.Tell(sdnotify.Ready + "\nSTATUS=shipping")
 	end := wait(n, f, cfg, signals, stderr)
-	sd.tell("STOPPING=1")
+	sdnotify.Tell(sdnotify.Stopping)
 	return finish(n, cfg, end, signals, stderr)
+}
+
+// health asks the running agent, if it can be asked. Whatever else that one was
+// told does not matter here.
+func health(addr string, stdout, stderr io.Writer) int {
+	if addr == "" {
+		fmt.Fprintln(stderr, "agent: health needs the --http (AGENT_HTTP) that the running agent has")
+		return exitBadConfig
+	}
+	return probe.Health(context.Background(), addr, stdout)
 }
 
 // finish drains, and says whether everything was delivered.

@@ -34,7 +34,8 @@ const description = `Receives log packets, counts what is in them (levels, sourc
 Behind a distributor, or for agents directly; the protocol is the same:
 
   analyzer --name analyzer-1 --listen :9001 --http :8001
-  curl -s localhost:8001/stats`
+  curl -s localhost:8001/stats
+  analyzer health         ask the one that runs with the same flags and environment: 0 healthy, 1 not, and why`
 
 // boolOrText is a switch whose value, if it is given one, is judged later.
 type boolOrText string

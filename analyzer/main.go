@@ -13,6 +13,8 @@ import (
 
 	"sluice/analyzer/node"
 	"sluice/internal/cli"
+	"sluice/internal/probe"
+	"sluice/internal/sdnotify"
 )
 
 const (
@@ -27,9 +29,16 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 // run is the life of the analyzer: configuration, start, wait, stop.
 func run(args []string) int {
+	asked := len(args) > 0 && args[0] == "health" // of the analyzer that runs with the same flags and environment
+	if asked {
+		args = args[1:]
+	}
 	flags, done, err := parse(args, os.Stdout)
 	if done {
 		return 0
+	}
+	if asked && err == nil {
+		return probe.Health(context.Background(), flags.HTTP, os.Stdout)
 	}
 	cfg, log, faults := flags.config(os.Stderr)
 	if err = errors.Join(err, faults); err != nil {
@@ -45,7 +54,9 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stderr, "analyzer: %v\n", err)
 		return exitFailed
 	}
+	sdnotify.Tell(sdnotify.Ready)
 	log.Info("stopping", "signal", (<-signals).String(), "version", cli.Version())
+	sdnotify.Tell(sdnotify.Stopping)
 
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()

@@ -7,10 +7,12 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
+	"sluice/internal/sdnotify/sdnotifytest"
 	"sluice/protocol"
 )
 
@@ -34,6 +36,17 @@ func program(t *testing.T, env []string, args ...string) *exec.Cmd {
 // started runs the analyzer on free ports and returns its packets' address.
 func started(t *testing.T, args ...string) (cmd *exec.Cmd, addr string) {
 	t.Helper()
+	return startedAt(t, "listen=", args...)
+}
+
+// startedHTTP is the same with the address of HTTP.
+func startedHTTP(t *testing.T) (cmd *exec.Cmd, addr string) {
+	t.Helper()
+	return startedAt(t, "http=")
+}
+
+func startedAt(t *testing.T, key string, args ...string) (cmd *exec.Cmd, addr string) {
+	t.Helper()
 	cmd = program(t, []string{"LISTEN=127.0.0.1:0", "HTTP_LISTEN=127.0.0.1:0"}, args...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -49,7 +62,7 @@ func started(t *testing.T, args ...string) (cmd *exec.Cmd, addr string) {
 		if err != nil {
 			t.Fatalf("it ended before it started: %v", err)
 		}
-		if _, rest, ok := strings.Cut(line, "listen="); ok {
+		if _, rest, ok := strings.Cut(line, " "+key); ok {
 			addr, _, _ = strings.Cut(rest, " ")
 			return cmd, addr
 		}
@@ -113,6 +126,35 @@ func TestPortInUse(t *testing.T) {
 	out, err := program(t, nil, "--listen", ln.Addr().String(), "--http", "127.0.0.1:0").CombinedOutput()
 	if code := exitCode(t, err); code != 1 || !bytes.Contains(out, []byte(ln.Addr().String())) {
 		t.Errorf("exit %d:\n%s", code, out)
+	}
+}
+
+// Systemd hears of the analyzer's start and stop, and whoever asks hears of its
+// health.
+func TestHealthAndSystemd(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "notify")
+	systemd := sdnotifytest.Listen(t, socket)
+	t.Setenv("NOTIFY_SOCKET", socket)
+	cmd, http := startedHTTP(t)
+	if got := systemd.Told(t); got != "READY=1" {
+		t.Errorf("told %q", got)
+	}
+	health := func() (string, int) {
+		out, err := program(t, []string{"HTTP_LISTEN=" + http}, "health").CombinedOutput()
+		return string(out), exitCode(t, err)
+	}
+	if said, code := health(); code != 0 || said != "healthy\n" {
+		t.Errorf("exit %d, %q", code, said)
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	if got := systemd.Told(t); got != "STOPPING=1" {
+		t.Errorf("told %q", got)
+	}
+	if code := exitCode(t, cmd.Wait()); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	if said, code := health(); code != 1 || !strings.Contains(said, "connection refused") {
+		t.Errorf("exit %d, %q", code, said)
 	}
 }
 

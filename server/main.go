@@ -14,6 +14,8 @@ import (
 
 	"sluice/internal/cli"
 	"sluice/internal/machine"
+	"sluice/internal/probe"
+	"sluice/internal/sdnotify"
 	"sluice/server/config"
 	"sluice/server/deadletter"
 	"sluice/server/node"
@@ -30,8 +32,12 @@ func run(args []string, env func(string) (string, bool), stdout, stderr io.Write
 	if len(args) > 0 && args[0] == "dead-letters" {
 		return deadletter.Command(args[1:], env, stdout, stderr)
 	}
+	asked := len(args) > 0 && args[0] == "health" // of the server that runs with the same flags and environment
+	if asked {
+		args = args[1:]
+	}
 	cfg, report, err := config.Load(args, env)
-	if err == nil {
+	if err == nil && !asked {
 		cfg, report, err = config.Fit(cfg, report, machine.Read())
 	}
 	switch {
@@ -52,6 +58,8 @@ func run(args []string, env func(string) (string, bool), stdout, stderr io.Write
 		return 1
 	} else if report.Help || report.Version || report.Check {
 		return 0
+	} else if asked {
+		return probe.Health(context.Background(), cfg.HTTPListen, stdout)
 	}
 	log, err := cli.Logger(cfg.LogFormat, cfg.LogLevel, stderr)
 	if err != nil { // config accepts only what the logger does
@@ -64,12 +72,14 @@ func run(args []string, env func(string) (string, bool), stdout, stderr io.Write
 		log.Error("cannot start", "error", err)
 		return 1
 	}
+	sdnotify.Tell(sdnotify.Ready)
 	return stop(n, <-signals, signals, cfg, log)
 }
 
 // stop drains within the grace period; a second signal ends it at once.
 func stop(n *node.Node, first os.Signal, signals <-chan os.Signal, cfg config.Config, log *slog.Logger) int {
 	log.Info("stopping", "signal", first.String(), "grace", cfg.Grace)
+	sdnotify.Tell(sdnotify.Stopping)
 	ctx, cancel := context.WithTimeout(context.Background(), cfg.Grace)
 	defer cancel()
 	drained := make(chan error, 1)

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"net"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"sluice/internal/sdnotify/sdnotifytest"
 )
 
 func noEnv(string) (string, bool) { return "", false }
@@ -31,6 +35,8 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"--check", "--workers=x", "--spill=y"}, 78, "flag --workers", "--workers \"x\": must be a whole number from 0 to 1024\n--spill \"y\": must be elastic or strict\n"},
 		{[]string{"dead-letters", "--help"}, 0, "replay", ""},
 		{[]string{"dead-letters", "list", "--dead-letter-dir", letters}, 0, "", ""},
+		{[]string{"health", "--http", "127.0.0.1:0"}, 1, "unhealthy: 127.0.0.1:0 is any free port", ""},
+		{[]string{"health", "--https", "127.0.0.1:0"}, 78, "", "--https: is no flag"},
 		{[]string{"--lissten=:1"}, 78, "", "--lissten: is no flag"},
 		{[]string{"--listen", taken.Addr().String(), "--http=127.0.0.1:0", "--dead-letter-dir=" + letters}, 1, "", "listen tcp " + taken.Addr().String()},
 		{[]string{"--http", taken.Addr().String(), "--listen=127.0.0.1:0", "--dead-letter-dir=" + letters}, 1, "", "listen tcp " + taken.Addr().String()},
@@ -42,6 +48,8 @@ func TestExitCodes(t *testing.T) {
 		}
 	}
 }
+
+var boundHTTP = regexp.MustCompile(`agents=127\.0\.0\.1:\d+ .*http=(127\.0\.0\.1:\d+)`)
 
 // lines tells of each line that the log writes.
 type lines struct {
@@ -61,9 +69,13 @@ func (l *lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A signal ends a server that has nothing in hand with exit code 0, and its
-// bound addresses were told.
+// A server tells systemd when it is ready and when it stops, its bound addresses
+// and, when asked, its health; a signal ends it with exit code 0 when it has
+// nothing in hand.
 func TestStopsOnSignal(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "notify")
+	systemd := sdnotifytest.Listen(t, socket)
+	t.Setenv("NOTIFY_SOCKET", socket)
 	log := &lines{seen: make(chan string, 100)}
 	signals := make(chan os.Signal, 2)
 	code := make(chan int)
@@ -71,17 +83,32 @@ func TestStopsOnSignal(t *testing.T) {
 		code <- run([]string{"--listen=127.0.0.1:0", "--http=127.0.0.1:0", "--workers=2", "--analyzers=a=tcp://127.0.0.1:1", "--dead-letter-dir=" + t.TempDir()}, noEnv, os.Stdout, log, signals)
 	}()
 	limit := time.After(30 * time.Second)
-	for started := false; !started; {
+	http := ""
+	for http == "" {
 		select {
 		case line := <-log.seen:
-			started = strings.Contains(line, "agents=127.0.0.1:") && strings.Contains(line, "http=127.0.0.1:")
+			if bound := boundHTTP.FindStringSubmatch(line); bound != nil {
+				http = bound[1]
+			}
 		case c := <-code:
 			t.Fatalf("exit %d before it started: %s", c, log.text)
 		case <-limit:
 			t.Fatal("it did not start")
 		}
 	}
+	if got := systemd.Told(t); got != "READY=1" {
+		t.Errorf("told %q", got)
+	}
+	var said bytes.Buffer
+	env := func(name string) (string, bool) { return map[string]string{"HTTP_LISTEN": http}[name], true }
+	if c := run([]string{"health"}, env, &said, &said, nil); c != 1 ||
+		!strings.Contains(said.String(), "no analyzer takes packets") {
+		t.Errorf("health: exit %d, %q", c, said.String())
+	}
 	signals <- syscall.SIGTERM
+	if got := systemd.Told(t); got != "STOPPING=1" {
+		t.Errorf("told %q", got)
+	}
 	select {
 	case c := <-code:
 		if c != 0 {

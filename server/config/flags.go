@@ -90,6 +90,8 @@ Exit codes
 
 Commands
   server dead-letters list|replay|drop
+  server health    ask the server that runs with the same flags and environment:
+                   0 healthy, or degraded and serving; 1 not, and why
 `
 
 func newParser(into *flags, out io.Writer) (*kong.Kong, error) {
