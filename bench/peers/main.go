@@ -12,11 +12,13 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// helpers are the processes that compareCmd starts from its own program.
-type helpers struct {
-	Sink      sinkCmd      `cmd:""`
-	Send      sendCmd      `cmd:""`
-	EmptyHTTP emptyHTTPCmd `cmd:"" name:"empty-http"`
+// commands are what else the program does: the grid of the scale model, and the
+// processes that compareCmd starts from its own program.
+type commands struct {
+	Scale     scaleCmd     `cmd:"" help:"Measure Sluice over a grid of agents, analyzers, sizes, rates and loops."`
+	Sink      sinkCmd      `cmd:"" hidden:""`
+	Send      sendCmd      `cmd:"" hidden:""`
+	EmptyHTTP emptyHTTPCmd `cmd:"" hidden:"" name:"empty-http"`
 }
 
 // compareCmd measures and writes the reports.
@@ -34,13 +36,16 @@ type compareCmd struct {
 	Markdown   string        `placeholder:"FILE" help:"Write tables as Markdown. Default: to standard output."`
 	SVG        string        `name:"svg" placeholder:"FILE" help:"Write a bar chart of rate and CPU; with the latency part, the percentile curves beside it as FILE-latency.svg."`
 	JSON       string        `name:"json" placeholder:"FILE" help:"Write every single run."`
+
+	weights []int   // of the sinks; nil: the four that peers are compared with
+	rate    float64 // packets/s that loadgen sends in the throughput part; 0: as many as possible
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	var what any = &compareCmd{}
-	if len(os.Args) > 1 && slices.Contains([]string{"sink", "send", "empty-http"}, os.Args[1]) {
-		what = &helpers{}
+	if len(os.Args) > 1 && slices.Contains([]string{"scale", "sink", "send", "empty-http"}, os.Args[1]) {
+		what = &commands{}
 	}
 	k := kong.Parse(what, kong.Name("peers"), kong.Description("Send the same traffic through Sluice and through what one would otherwise put in its place, and compare."))
 	k.BindTo(ctx, (*context.Context)(nil))

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// weights of the four sinks, in percent.
+// weights of the four sinks that peers are compared with, in percent.
 var weights = [...]int{40, 30, 20, 10}
 
 // peer is a program that may stand in the middle. Immutable.
@@ -37,6 +37,7 @@ type setting struct {
 	addr    string   // where agents connect
 	http    string   // a second address, for those that serve statistics
 	targets []string // where sinks listen, in the order of weights
+	weights []int    // of the sinks; only their ratios count
 	flags   []string // further flags of Sluice's server
 }
 

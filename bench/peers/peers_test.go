@@ -119,7 +119,7 @@ func TestUsageHoldsChildren(t *testing.T) {
 		t.Fatal(err)
 	}
 	child, err := usageOf(cmd.Process.Pid)
-	if err != nil || child.CPU < 5*tick || child.PeakRSS < 100<<10 || child.processes != 1 {
+	if err != nil || child.CPU < 5*tick || child.PeakRSS < 100<<10 || child.processes != 1 || child.Reads == 0 || child.Writes == 0 {
 		t.Fatalf("the child: %+v, error %v", child, err)
 	}
 	after, err := usageOf(os.Getpid())
@@ -170,12 +170,12 @@ func TestSummaries(t *testing.T) {
 
 func TestSampleCompletes(t *testing.T) {
 	r := sample{Sent: 1010, Received: 1000, Each: []uint64{405, 295, 200, 100}, Seconds: 2}
-	r.complete(3*time.Second, 1<<20)
-	if r.Lost != 10 || r.Twice != 0 || r.Rate != 500 || r.CPU != 3000 || r.Cores != 1.5 || r.Off != 5 || r.OffShare != 0.5 {
+	r.complete(usage{CPU: time.Second, Reads: 100, Writes: 100}, usage{CPU: 4 * time.Second, Reads: 150, Writes: 120}, weights[:])
+	if r.Lost != 10 || r.Twice != 0 || r.Rate != 500 || r.CPU != 3000 || r.Cores != 1.5 || r.Off != 5 || r.OffShare != 0.5 || r.Reads != 0.05 || r.Writes != 0.02 {
 		t.Errorf("%+v", r)
 	}
 	r = sample{Sent: 990, Received: 1000, Each: []uint64{400, 300, 200, 100}, Seconds: 1}
-	if r.complete(0, 0); r.Lost != 0 || r.Twice != 10 || r.Off != 0 {
+	if r.complete(usage{}, usage{}, weights[:]); r.Lost != 0 || r.Twice != 10 || r.Off != 0 {
 		t.Errorf("%+v", r)
 	}
 }

@@ -20,7 +20,7 @@ func haproxy(name, title string, bufsize int) peer {
 		configure: func(s *setting) ([]string, error) {
 			var servers strings.Builder
 			for i, addr := range s.targets {
-				fmt.Fprintf(&servers, "    server %s %s weight %d\n", sinkName(i), addr, weights[i])
+				fmt.Fprintf(&servers, "    server %s %s weight %d\n", sinkName(i), addr, s.weights[i])
 			}
 			return configFile(s, "-f", fmt.Sprintf(`global
     nbthread %d
@@ -51,7 +51,7 @@ func nginx() peer {
 		configure: func(s *setting) ([]string, error) {
 			var servers strings.Builder
 			for i, addr := range s.targets {
-				fmt.Fprintf(&servers, "        server %s weight=%d;\n", addr, weights[i])
+				fmt.Fprintf(&servers, "        server %s weight=%d;\n", addr, s.weights[i])
 			}
 			args, err := configFile(s, "-c", fmt.Sprintf(`%sdaemon off;
 user root;

@@ -16,7 +16,7 @@ func sluice() peer {
 		configure: func(s *setting) ([]string, error) {
 			list := make([]string, len(s.targets))
 			for i, addr := range s.targets {
-				list[i] = fmt.Sprintf("%s=tcp://%s?weight=%d", sinkName(i), addr, weights[i])
+				list[i] = fmt.Sprintf("%s=tcp://%s?weight=%d", sinkName(i), addr, s.weights[i])
 			}
 			return append([]string{"--listen", s.addr, "--http", s.http, "--log-level", "warn",
 				"--dead-letter-dir", filepath.Join(s.dir, "dead-letters"),

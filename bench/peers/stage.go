@@ -36,15 +36,19 @@ func (c *compareCmd) start(ctx context.Context, p *peer) (_ *stage, err error) {
 	if s.dir, err = os.MkdirTemp(c.Work, p.name+"-"); err != nil {
 		return nil, err
 	}
-	addrs, err := freeAddrs(2 + 2*len(weights))
+	if s.weights = c.weights; s.weights == nil {
+		s.weights = weights[:]
+	}
+	n := len(s.weights)
+	addrs, err := freeAddrs(2 + 2*n)
 	if err != nil {
 		return nil, err
 	}
 	s.addr, s.http, s.flags = addrs[0], addrs[1], c.ServerFlag
-	s.targets = addrs[2 : 2+len(weights)]
+	s.targets = addrs[2 : 2+n]
 	if p.takes == "" {
 		var a *analyzers
-		if a, err = startAnalyzers(&s.processes, s.dir, c.Bin, s.targets, addrs[2+len(weights):]); err == nil {
+		if a, err = startAnalyzers(&s.processes, s.dir, c.Bin, s.targets, addrs[2+n:]); err == nil {
 			s.sinks, err = a, a.await(ctx) // relays expect them to listen
 		}
 	} else {

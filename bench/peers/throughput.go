@@ -22,6 +22,9 @@ type sample struct {
 	AgentsCPU float64  `json:"agents_cpu_us_per_record"`
 	SinksCPU  float64  `json:"sinks_cpu_us_per_record"`
 	PeakRSS   int64    `json:"peak_rss_bytes"`
+	IdleRSS   int64    `json:"idle_rss_bytes"`                 // its peak before the first record
+	Reads     float64  `json:"read_calls_per_record"`          // read(2) and readv; a program that uses recv has none
+	Writes    float64  `json:"write_calls_per_record"`         // write(2) and writev, not send
 	Off       float64  `json:"off_records"`                    // the largest distance of a sink's count from its weight's
 	OffShare  float64  `json:"off_percent"`                    // the same in percent of all records
 	Spilled   uint64   `json:"spilled_records,omitempty"`      // Sluice: not to the analyzer that was picked, because it was late
@@ -66,7 +69,7 @@ func (c *compareCmd) throughput(ctx context.Context, p *peer, round int) (sample
 	if err != nil {
 		return r, err
 	}
-	r.complete(after.CPU-before.CPU, after.PeakRSS)
+	r.complete(before, after, s.weights)
 	r.AgentsCPU = float64(agents.Microseconds()) / float64(r.Received)
 	r.SinksCPU = float64((sinksAfter - sinksBefore).Microseconds()) / float64(r.Received)
 	if p.name == "sluice" {
@@ -78,7 +81,7 @@ func (c *compareCmd) throughput(ctx context.Context, p *peer, round int) (sample
 // sendPackets is the traffic of Sluice and of the relays. It returns the CPU of
 // the agents.
 func (c *compareCmd) sendPackets(ctx context.Context, s *stage, r *sample) (time.Duration, error) {
-	l := load{bin: c.Bin, addr: s.addr, proto: "binary", agents: c.Agents, size: c.Size, duration: c.Duration}
+	l := load{bin: c.Bin, addr: s.addr, proto: "binary", agents: c.Agents, size: c.Size, rate: c.rate, duration: c.Duration}
 	res, err := l.run(ctx)
 	if err != nil {
 		return 0, err
@@ -130,15 +133,21 @@ func (r *sample) receive(ctx context.Context, s *stage) error {
 }
 
 // complete works out what follows from the counts.
-func (r *sample) complete(cpu time.Duration, rss int64) {
+func (r *sample) complete(before, after usage, weights []int) {
+	cpu := after.CPU - before.CPU
 	n := float64(r.Received)
 	r.Lost, r.Twice = r.Sent-min(r.Sent, r.Received), r.Received-min(r.Sent, r.Received)
 	r.Rate = n / r.Seconds
 	r.CPU = float64(cpu.Microseconds()) / n
 	r.Cores = cpu.Seconds() / r.Seconds
-	r.PeakRSS = rss
+	r.PeakRSS, r.IdleRSS = after.PeakRSS, before.PeakRSS
+	r.Reads, r.Writes = float64(after.Reads-before.Reads)/n, float64(after.Writes-before.Writes)/n
+	whole := 0
+	for _, w := range weights {
+		whole += w
+	}
 	for i, got := range r.Each {
-		r.Off = max(r.Off, math.Abs(float64(got)-n*float64(weights[i])/100))
+		r.Off = max(r.Off, math.Abs(float64(got)-n*float64(weights[i])/float64(whole)))
 	}
 	r.OffShare = 100 * r.Off / n
 }

@@ -17,6 +17,8 @@ const tick = 10 * time.Millisecond
 type usage struct {
 	CPU       time.Duration // user and system
 	PeakRSS   int64         // bytes; pages that children share count for each
+	Reads     int64         // system calls that read, recv not counted
+	Writes    int64         // system calls that write, send not counted
 	processes int
 }
 
@@ -50,6 +52,8 @@ func usageOf(pid int) (usage, error) {
 				u.processes++
 				u.CPU += s.cpu
 				u.PeakRSS += peakRSS(one)
+				u.Reads += procCount(one, "io", "syscr:")
+				u.Writes += procCount(one, "io", "syscw:")
 				break
 			}
 		}
@@ -92,16 +96,17 @@ func parseStat(text []byte) (procStat, error) {
 
 // peakRSS is the largest resident size that a process has had, or 0 if nobody
 // can tell.
-func peakRSS(pid int) int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+func peakRSS(pid int) int64 { return procCount(pid, "status", "VmHWM:") << 10 }
+
+// procCount is the number behind a key in a file of /proc/<pid>, or 0 if nobody
+// can tell.
+func procCount(pid int, file, key string) (n int64) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
 	if err != nil {
 		return 0
 	}
-	_, rest, ok := bytes.Cut(text, []byte("VmHWM:"))
-	if !ok {
-		return 0
+	if _, rest, ok := bytes.Cut(text, []byte(key)); ok {
+		fmt.Sscan(string(rest), &n)
 	}
-	var kib int64
-	fmt.Sscanf(string(rest), "%d kB", &kib)
-	return kib << 10
+	return n
 }
