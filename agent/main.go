@@ -117,7 +117,9 @@ func finish(n *node.Node, cfg node.Config, end ending, signals <-chan os.Signal,
 func verdict(n *node.Node, cfg node.Config, end ending, err error, stderr io.Writer) int {
 	s := n.Stats()
 	once := cfg.Once || end == complete
-	missing := s.RefusedPackets+s.UnansweredPackets > 0 || s.Streams.Lost > 0
+	// A packet of a file that was refused is no loss by itself: it was made
+	// smaller, or the file is one with a problem.
+	missing := s.UnansweredPackets > 0 || s.Streams.Lost > 0
 	switch {
 	case once && (end != complete || missing || s.Problems > 0 || err != nil):
 		fmt.Fprintf(stderr, "agent: not everything was delivered: %d records were, %d packets refused, %d unanswered, %d files with problems",

@@ -129,7 +129,7 @@ func eachPacket(in io.Reader, s *lines.Splitter, each func([]byte, int, lines.Pi
 			if end == 0 {
 				break
 			}
-			s.Each(buf[:end], mid, each)
+			s.Each(buf[:end], mid, false, each)
 			mid = buf[end-1] != '\n'
 			n = copy(buf, buf[end:n])
 		}

@@ -152,11 +152,12 @@ func strip(line []byte) []byte {
 }
 
 // Each calls f with every record of a packet, in order: its text without the
-// line end, and where it begins in b. mid says that b begins within a line.
-func (s *Splitter) Each(b []byte, mid bool, f func(text []byte, at int, piece Piece)) {
+// line end, and where it begins in b. mid says that b begins within a line, open
+// that it surely ends within one.
+func (s *Splitter) Each(b []byte, mid, open bool, f func(text []byte, at int, piece Piece)) {
 	for at := 0; at < len(b); {
 		end := s.recordEnd(b, at)
-		s.pieces(b[:end], at, mid && at == 0, f)
+		s.pieces(b[:end], at, mid && at == 0, open && end == len(b), f)
 		at = end
 	}
 }
@@ -183,7 +184,7 @@ func lineEnd(b []byte, at int) int {
 
 // pieces tells one record, which ends where b ends. A record without a line end
 // that is as long as a piece goes on in the next packet.
-func (s *Splitter) pieces(b []byte, at int, mid bool, f func([]byte, int, Piece)) {
+func (s *Splitter) pieces(b []byte, at int, mid, open bool, f func([]byte, int, Piece)) {
 	piece := Whole
 	if mid {
 		piece = Last
@@ -199,7 +200,7 @@ func (s *Splitter) pieces(b []byte, at int, mid bool, f func([]byte, int, Piece)
 		at += n
 	}
 	rest := b[at:]
-	open := rest[len(rest)-1] != '\n' && len(rest) > s.MaxRecord-utf8.UTFMax
+	open = open || rest[len(rest)-1] != '\n' && len(rest) > s.MaxRecord-utf8.UTFMax
 	switch {
 	case open && piece == Whole:
 		piece = First

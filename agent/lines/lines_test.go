@@ -11,7 +11,7 @@ import (
 
 func records(s *Splitter, b string, mid bool) string {
 	var out []string
-	s.Each([]byte(b), mid, func(text []byte, at int, piece Piece) {
+	s.Each([]byte(b), mid, false, func(text []byte, at int, piece Piece) {
 		out = append(out, fmt.Sprintf("%d %s %q", at, piece, text))
 	})
 	return strings.Join(out, "; ")
@@ -94,7 +94,7 @@ func TestNoByteIsLost(t *testing.T) {
 				rt.Fatalf("stuck at %d of %q", pos, in)
 			}
 			mid := pos > 0 && in[pos-1] != '\n'
-			s.Each([]byte(b[:n]), mid, func(text []byte, at int, _ Piece) {
+			s.Each([]byte(b[:n]), mid, false, func(text []byte, at int, _ Piece) {
 				if len(text) > s.MaxRecord {
 					rt.Fatalf("%q is longer than %d", text, s.MaxRecord)
 				}

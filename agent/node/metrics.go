@@ -33,8 +33,9 @@ var (
 	problems    = catalog.Gauge("sluice_agent_problem_files", "Files that cannot be read, or are refused.")
 	stateOK     = catalog.Gauge("sluice_agent_state_writable", "0 while the state cannot be written: a restart would then send again.")
 	files       = catalog.Gauge("sluice_agent_files", "Files that are followed, by state.", "state")
-	lagBytes    = catalog.Gauge("sluice_agent_lag_bytes", "Bytes in files that are not delivered yet.")
+	lagBytes    = catalog.Gauge("sluice_agent_lag_bytes", "Bytes in files that are due and not delivered yet.")
 	lagSeconds  = catalog.Gauge("sluice_agent_lag_seconds", "Time since the oldest of them was seen.")
+	unfinished  = catalog.Gauge("sluice_agent_unfinished_bytes", "Bytes of last lines that have no end yet; they are no lag.")
 	truncated   = catalog.Counter("sluice_agent_truncated_unread_bytes_total", "Bytes that were seen in a file before it was truncated, and not read.")
 	recovered   = catalog.Counter("sluice_agent_recovered_bytes_total", "Bytes read from copies of such files beyond what was read of them.")
 	gone        = catalog.Counter("sluice_agent_gone_unread_bytes_total", "Unread bytes of files that vanished while no agent ran.")
@@ -76,12 +77,12 @@ func newMetrics(n *Node) *exposition.Exposition {
 }
 
 func sayFiles(s *exposition.Scrape, all []tail.Stat) {
-	var bytes int64
+	var bytes, half int64
 	var oldest float64
 	states := tail.States()
 	counts := make([]int, len(states))
 	for _, f := range all {
-		bytes += f.LagBytes
+		bytes, half = bytes+f.LagBytes, half+f.Unfinished
 		oldest = max(oldest, f.LagSeconds)
 		if i := slices.Index(states, f.State); i >= 0 {
 			counts[i]++
@@ -92,6 +93,7 @@ func sayFiles(s *exposition.Scrape, all []tail.Stat) {
 	}
 	s.Number(lagBytes, float64(bytes))
 	s.Number(lagSeconds, oldest)
+	s.Number(unfinished, float64(half))
 }
 
 func (n *Node) exposition(ctx *fasthttp.RequestCtx) {

@@ -45,7 +45,11 @@ func (e *encoder) encode(dst []byte, p *Packet) []byte {
 	}
 	e.parser.Before(before)
 	valid := utf8.Valid(p.Raw)
-	e.splitter.Each(p.Raw, p.Mid, func(text []byte, at int, piece lines.Piece) {
+	splitter := e.splitter
+	if p.Splitter != nil {
+		splitter = p.Splitter
+	}
+	splitter.Each(p.Raw, p.Mid, p.Open, func(text []byte, at int, piece lines.Piece) {
 		dst = e.message(dst, p, text, p.Start+int64(at), piece, valid || utf8.Valid(text))
 		p.Records++
 	})

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"sluice/agent/checkpoint"
+	"sluice/agent/lines"
 	"sluice/client"
 	"sluice/protocol/wire"
 )
@@ -65,8 +66,10 @@ type Packet struct {
 	Origin     *Origin
 	Owner      Owner
 	Start, End int64
-	Raw        []byte // from TakeBuffer; not to be used after Ship
-	Mid        bool   // Start is within a line
+	Raw        []byte          // from TakeBuffer; not to be used after Ship
+	Splitter   *lines.Splitter // finds the records in Raw, as it cut them; nil: the shipper's
+	Mid        bool            // Start is within a line
+	Open       bool            // the last record surely goes on in the next packet
 	Before     time.Time
 	Read       time.Time // stands in for times that lines do not tell
 

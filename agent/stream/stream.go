@@ -83,6 +83,7 @@ func New(cfg Config) *Streams {
 type source struct {
 	s      *Streams
 	origin *ship.Origin
+	told   atomic.Bool // that something was refused
 }
 
 // Settled implements ship.Owner. There is no offset to move.
@@ -92,6 +93,9 @@ func (c *source) Settled(p *ship.Packet, o client.Outcome) (checkpoint.Ack, bool
 		c.s.delivered.Add(n)
 	} else {
 		c.s.lost.Add(n)
+		if o.Code != 0 && !c.told.Swap(true) {
+			c.s.cfg.Log.Warn("input: a packet is refused and lost; further ones are only counted", "input", c.origin.Name, "error", o.Code.String(), "raw_bytes", n)
+		}
 	}
 	return checkpoint.Ack{}, false
 }

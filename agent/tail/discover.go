@@ -269,7 +269,7 @@ func (t *Tailer) newFile(file *os.File, path, name, id string, st status, p fing
 	f := &File{
 		t: t, file: file, path: path, name: name, id: id, inode: st.inode, birth: st.birth, print: p,
 		origin: ship.NewOrigin(id, filepath.Base(name), append([]ship.Pair{{Key: "path", Value: name}}, t.cfg.Pairs...)...),
-		batch:  t.cfg.Batch, mtime: st.mtime, noticed: now, grew: now, poll: hotPoll, target: st.size, complained: -1,
+		batch:  t.cfg.Batch, split: t.cfg.Splitter, mtime: st.mtime, noticed: now, grew: now, poll: hotPoll, target: st.size, complained: -1,
 	}
 	f.setSize(st.size)
 	if real, err := filepath.EvalSymlinks(path); err == nil && real != path {

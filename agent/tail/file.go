@@ -11,7 +11,6 @@ import (
 	"sluice/agent/lines"
 	"sluice/agent/ship"
 	"sluice/client"
-	"sluice/protocol"
 )
 
 // File is one life of a file that is followed. It belongs to Run's goroutine,
@@ -33,7 +32,9 @@ type File struct {
 	sum     uint64 // of the bytes from start to pos
 	mid     bool   // pos is within a line
 	cuts    []int64
-	batch   int
+	kept    []kept          // ahead of pos, ascending: what need not be sent again
+	batch   int             // raw bytes of a packet, unless one record has more
+	split   *lines.Splitter // the tailer's, or a stricter one
 	ledger  ledger
 	doubt   *doubt // it may be a copy; nil: it is none
 	stuck   time.Time
@@ -62,7 +63,7 @@ func (f *File) setSize(n int64) { f.size.Store(n) }
 // Settled implements ship.Owner.
 func (f *File) Settled(p *ship.Packet, o client.Outcome) (checkpoint.Ack, bool) {
 	if !o.Delivered {
-		f.ledger.undelivered(o.Code, p.Body)
+		f.ledger.undelivered(refusal{o.Code, p.Records, int(p.End - p.Start), p.Body})
 		return checkpoint.Ack{}, false
 	}
 	acked, sum, moved := f.ledger.delivered(p.End)
@@ -76,7 +77,7 @@ func (f *File) turn(now time.Time) bool {
 		f.complained = -1
 		f.t.solved(f.path)
 	}
-	if pr.refusal != 0 {
+	if pr.refusal.code != 0 {
 		return f.refusedTurn(pr, now)
 	}
 	if f.doubt != nil && !f.decide(now) {
@@ -103,7 +104,7 @@ func (f *File) ask(now time.Time) bool {
 		return f.truncated(st, old, now)
 	}
 	if st.size != old {
-		if old == f.pos {
+		if old == f.pos || old == f.tried { // what was there before was nothing, or half a line
 			f.noticed = now
 		}
 		f.grew, f.poll = now, hotPoll
@@ -116,6 +117,9 @@ func (f *File) ask(now time.Time) bool {
 	}
 	f.mtime = st.mtime
 	f.next = now.Add(f.poll)
+	if f.poll == quietPoll {
+		f.next = f.t.nextScan // all quiet files are asked in one go: one wake-up a second, not one for each
+	}
 	if !f.unmatched.IsZero() && f.quiet(now) && f.pos == st.size && !f.t.cfg.Once {
 		if f.ledger.progress().open == 0 {
 			f.end(whyFinished, now)
@@ -147,8 +151,9 @@ func (f *File) stillSame() bool {
 
 // ship reads, cuts and ships one packet, if it is time for one.
 func (f *File) ship(pr progress, now time.Time) bool {
+	f.passKept()
 	size := f.size.Load()
-	left := size - f.pos
+	left := f.readTo() - f.pos
 	if left <= 0 || f.t.cfg.Once && f.pos >= f.target {
 		f.drained = f.t.cfg.Once
 		return false
@@ -175,12 +180,15 @@ func (f *File) ship(pr progress, now time.Time) bool {
 	if int64(len(buf)) < want { // packets were longer before the agent was restarted
 		buf = make([]byte, want)
 	}
-	return f.shipRead(buf, want, flush, now)
+	return f.shipRead(buf, int(want), flush, now)
 }
 
 // urgency says how much may be taken, and whether it is time to read.
 func (f *File) urgency(left int64, now time.Time) (flush lines.Flush, due bool) {
 	c := &f.t.cfg
+	if len(f.kept) > 0 {
+		return lines.Hold, true
+	}
 	switch {
 	case c.Once && f.pos+left >= f.target, !f.unmatched.IsZero() && f.quiet(now):
 		flush = lines.All
@@ -206,7 +214,7 @@ func (f *File) wakeBy(at, now time.Time) {
 }
 
 // shipRead reads into buf and ships what makes a packet.
-func (f *File) shipRead(buf []byte, want int64, flush lines.Flush, now time.Time) bool {
+func (f *File) shipRead(buf []byte, want int, flush lines.Flush, now time.Time) bool {
 	shipper := f.t.cfg.Shipper
 	n, err := f.file.ReadAt(buf[:want], f.pos)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -215,7 +223,7 @@ func (f *File) shipRead(buf []byte, want int64, flush lines.Flush, now time.Time
 		shipper.PutBuffer(buf)
 		return false
 	}
-	if !f.stillSame() || int64(n) < want {
+	if !f.stillSame() || n < want {
 		shipper.PutBuffer(buf)
 		st, err := statusOf(f.file)
 		if err != nil {
@@ -225,22 +233,19 @@ func (f *File) shipRead(buf []byte, want int64, flush lines.Flush, now time.Time
 		f.truncated(st, f.size.Load(), now)
 		return false
 	}
-	end := n
-	if len(f.cuts) > 0 {
-		f.cuts = f.cuts[1:]
-	} else {
-		if flush == lines.All && f.pos+int64(n) < f.size.Load() {
-			flush = lines.Hold // the end is further on
-		}
-		end = f.t.cfg.Splitter.Cut(buf[:n], n == f.batch, flush)
-	}
+	end := f.cut(buf[:n], flush)
 	if end == 0 {
+		// Packets that were too large are made smaller before records are, so a
+		// record may be longer than a packet was to be.
+		if longer := int(min(f.readTo()-f.pos, int64(f.split.MaxRecord))); longer > want {
+			return f.shipRead(buf, longer, flush, now)
+		}
 		f.tried, f.triedAs = f.size.Load(), flush
 		shipper.PutBuffer(buf)
 		return false
 	}
 	p := &ship.Packet{Origin: f.origin, Owner: f, Start: f.pos, End: f.pos + int64(end), Raw: buf[:end],
-		Mid: f.mid, Before: f.mtime, Read: now}
+		Splitter: f.split, Mid: f.mid, Open: len(f.kept) > 0 && buf[end-1] != '\n', Before: f.mtime, Read: now}
 	f.pos = p.End
 	f.sum = f.t.sums.add(f.sum, p.Raw)
 	f.mid = p.Raw[end-1] != '\n'
@@ -253,43 +258,21 @@ func (f *File) shipRead(buf []byte, want int64, flush lines.Flush, now time.Time
 	return true
 }
 
-// refusedTurn waits until all that is on its way has an answer, and begins anew
-// at the offset that was reached: with smaller packets if they were too large,
-// with the same ones after a while otherwise.
-func (f *File) refusedTurn(pr progress, now time.Time) bool {
-	f.next = now.Add(quietPoll)
-	if pr.open > 0 {
-		return false
+// cut says how much of b, which was read at pos, makes a packet; 0: it has to
+// wait for more. Packets that may have been sent are cut where they were.
+func (f *File) cut(b []byte, flush lines.Flush) int {
+	if len(f.cuts) > 0 {
+		f.cuts = f.cuts[1:]
+		return len(b)
 	}
-	if pr.refusal == protocol.NackTooLarge && f.batch > smallestBatch {
-		f.batch = max(smallestBatch, f.batch/2)
-		f.t.cfg.Log.Warn("file: packets are too large for the receiver, making smaller ones", "path", f.path, "batch_bytes", f.batch)
-		f.t.cfg.Store.Recut(f.id)
-		f.rewind(pr)
-		return true
+	if flush == lines.All && f.pos+int64(len(b)) < f.size.Load() {
+		flush = lines.Hold // the end is further on
 	}
-	if f.stuck.IsZero() {
-		f.stuck = now
-		f.problem("a packet is refused, nothing more of this file is sent", errors.New(pr.refusal.String()))
+	end := f.split.Cut(b, len(b) >= max(f.batch, f.split.MaxRecord), flush)
+	if end == 0 && len(f.kept) > 0 && f.pos+int64(len(b)) == f.kept[0].start {
+		return len(b) // what comes next was delivered
 	}
-	if f.t.cfg.Once || now.Sub(f.stuck) < retryRefused {
-		return false
-	}
-	f.stuck = time.Time{}
-	f.rewind(pr)
-	return true
-}
-
-// smallestBatch is still larger than any frame limit that makes sense.
-const smallestBatch = 1 << 10
-
-// rewind goes back to the offset that was reached.
-func (f *File) rewind(pr progress) {
-	rec, _ := f.t.cfg.Store.Get(f.id)
-	f.pos, f.sum, f.cuts = pr.acked, pr.sum, rec.Cuts
-	f.tried = -1
-	f.mid, _ = midLine(f.file, f.pos)
-	f.ledger.reset(f.pos, f.sum)
+	return end
 }
 
 // problem tells a fault that is over when more of the file was delivered.
@@ -304,7 +287,7 @@ func (f *File) finished() bool {
 		return true
 	}
 	pr := f.ledger.progress()
-	return f.doubt == nil && pr.refusal == 0 && pr.open == 0 && (f.drained || f.pos >= f.target)
+	return f.doubt == nil && pr.refusal.code == 0 && pr.open == 0 && (f.drained || f.pos >= f.target)
 }
 
 // remember writes what may change of a file's identity to its record.

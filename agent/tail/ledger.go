@@ -25,9 +25,14 @@ type ledger struct {
 	sum     uint64
 	last    int64 // where the last span ends
 	open    int   // spans without an answer
-	refusal protocol.NackCode
-	refused int // the largest body that was refused
-	lost    bool
+	refusal refusal
+}
+
+// refusal is a packet that the receiver will never take as it is; of several
+// that with the largest body. The zero value is none.
+type refusal struct {
+	code                protocol.NackCode
+	records, raw, bytes int // records, bytes of the file, and bytes of the body
 }
 
 // reset begins anew at an offset.
@@ -35,7 +40,7 @@ func (l *ledger) reset(at int64, sum uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.spans, l.acked, l.sum, l.last, l.open = l.spans[:0], at, sum, at, 0
-	l.refusal, l.refused, l.lost = 0, 0, false
+	l.refusal = refusal{}
 }
 
 func (l *ledger) add(end int64, sum uint64, noticed time.Time) {
@@ -57,6 +62,54 @@ func (l *ledger) delivered(end int64) (acked int64, sum uint64, moved bool) {
 			break
 		}
 	}
+	return l.advance()
+}
+
+// undelivered notes an end without delivery: a refusal, or none (code 0) because
+// the agent is ending. The span stays, so that the offset stays before it.
+func (l *ledger) undelivered(r refusal) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open--
+	if r.code != 0 && (l.refusal.code == 0 || r.bytes > l.refusal.bytes) {
+		l.refusal = r
+	}
+}
+
+// kept is a span that was delivered although one before it was not.
+type kept struct {
+	start int64
+	span
+}
+
+// restart begins anew at the offset that was reached, after a refusal. It returns
+// what was delivered beyond, which need not be sent again; whoever passes it on
+// the way calls keep.
+func (l *ledger) restart() (acked int64, sum uint64, beyond []kept) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	start := l.acked
+	for _, s := range l.spans {
+		if s.done {
+			beyond = append(beyond, kept{start, s})
+		}
+		start = s.end
+	}
+	l.spans, l.last, l.open, l.refusal = l.spans[:0], l.acked, 0, refusal{}
+	return l.acked, l.sum, beyond
+}
+
+// keep adds a span that was delivered before.
+func (l *ledger) keep(s span) (acked int64, sum uint64, moved bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spans = append(l.spans, s)
+	l.last = s.end
+	return l.advance()
+}
+
+// advance moves the offset over what is delivered without a gap. With l.mu.
+func (l *ledger) advance() (acked int64, sum uint64, moved bool) {
 	n := 0
 	for n < len(l.spans) && l.spans[n].done {
 		l.acked, l.sum = l.spans[n].end, l.spans[n].sum
@@ -66,21 +119,6 @@ func (l *ledger) delivered(end int64) (acked int64, sum uint64, moved bool) {
 	return l.acked, l.sum, n > 0
 }
 
-// undelivered notes an end without delivery: a refusal, or none (code 0) because
-// the agent is ending. The span stays, so that the offset stays before it.
-func (l *ledger) undelivered(code protocol.NackCode, body int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.open--
-	if code == 0 {
-		l.lost = true
-		return
-	}
-	if l.refusal == 0 || body > l.refused {
-		l.refusal, l.refused = code, body
-	}
-}
-
 // progress is a ledger's state at one moment.
 type progress struct {
 	acked     int64
@@ -88,14 +126,13 @@ type progress struct {
 	unsettled int64 // bytes shipped beyond acked
 	open      int
 	oldest    time.Time // when the first of them was noticed; zero: there is none
-	refusal   protocol.NackCode
-	refused   int
+	refusal   refusal
 }
 
 func (l *ledger) progress() progress {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := progress{acked: l.acked, sum: l.sum, unsettled: l.last - l.acked, open: l.open, refusal: l.refusal, refused: l.refused}
+	p := progress{acked: l.acked, sum: l.sum, unsettled: l.last - l.acked, open: l.open, refusal: l.refusal}
 	if len(l.spans) > 0 {
 		p.oldest = l.spans[0].noticed
 	}

@@ -62,9 +62,13 @@ func TestLedgerRefusal(t *testing.T) {
 		l.add(end+1, 0, time.Time{})
 	}
 	l.delivered(1)
-	l.undelivered(protocol.NackTooLarge, 50)
+	largest := refusal{protocol.NackTooLarge, 3, 40, 50}
+	l.undelivered(largest)
+	l.open += 2
+	l.undelivered(refusal{protocol.NackTooLarge, 1, 10, 20})
+	l.undelivered(refusal{})
 	l.delivered(3)
-	if p := l.progress(); p.acked != 1 || p.open != 0 || p.refusal != protocol.NackTooLarge || p.refused != 50 || p.unsettled != 2 {
+	if p := l.progress(); p.acked != 1 || p.open != 0 || p.refusal != largest || p.unsettled != 2 {
 		t.Errorf("%+v", p)
 	}
 	l.reset(1, 0)
@@ -107,5 +111,38 @@ func TestDoubtOutlastsAnOutage(t *testing.T) {
 	}
 	if end-99 < int(copyPatience/time.Second) {
 		t.Errorf("the doubt ended %d s after the outage", end-99)
+	}
+}
+
+// After a refusal the ledger begins anew where it was, and what was delivered
+// beyond is counted when it is passed.
+func TestLedgerKeepsWhatWasDelivered(t *testing.T) {
+	var l ledger
+	for end := range int64(5) {
+		l.add(10*(end+1), uint64(end+1), time.Time{})
+	}
+	for _, end := range []int64{10, 30, 50} {
+		l.delivered(end)
+	}
+	l.undelivered(refusal{code: protocol.NackTooLarge})
+	l.undelivered(refusal{code: protocol.NackTooLarge})
+	acked, sum, beyond := l.restart()
+	if acked != 10 || sum != 1 || len(beyond) != 2 || beyond[0].start != 20 || beyond[0].end != 30 || beyond[1].start != 40 || beyond[1].end != 50 {
+		t.Fatalf("%d, %d, %+v", acked, sum, beyond)
+	}
+	if p := l.progress(); p != (progress{acked: 10, sum: 1}) {
+		t.Errorf("%+v", p)
+	}
+	l.add(20, 2, time.Time{})
+	if _, _, moved := l.keep(beyond[0].span); moved {
+		t.Error("the offset passed what is not delivered")
+	}
+	if acked, sum, _ := l.delivered(20); acked != 30 || sum != 3 {
+		t.Errorf("%d, %d", acked, sum)
+	}
+	l.add(40, 4, time.Time{})
+	l.delivered(40)
+	if acked, sum, moved := l.keep(beyond[1].span); !moved || acked != 50 || sum != 5 {
+		t.Errorf("%d, %d, %v", acked, sum, moved)
 	}
 }

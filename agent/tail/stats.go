@@ -10,11 +10,12 @@ type Stat struct {
 	Path       string  `json:"path"`
 	ID         string  `json:"id"`
 	Size       int64   `json:"size_bytes"`
-	Read       int64   `json:"read_bytes"`  // offset up to which it was read
-	Acked      int64   `json:"acked_bytes"` // offset up to which everything was delivered
-	LagBytes   int64   `json:"lag_bytes"`   // size − acked
-	LagSeconds float64 `json:"lag_seconds"` // since the first byte that is not delivered was seen
-	State      string  `json:"state"`       // one of States
+	Read       int64   `json:"read_bytes"`       // offset up to which it was read
+	Acked      int64   `json:"acked_bytes"`      // offset up to which everything was delivered
+	LagBytes   int64   `json:"lag_bytes"`        // size − acked − unfinished
+	LagSeconds float64 `json:"lag_seconds"`      // since the first byte of the lag was seen; 0: there is none
+	Unfinished int64   `json:"unfinished_bytes"` // of the last line, which has no end yet and is not sent before it has
+	State      string  `json:"state"`            // one of States
 }
 
 // The states of a file: as it should be; renamed away from every pattern, and
@@ -58,7 +59,8 @@ func (f *File) stat(now time.Time) Stat {
 	pr := f.ledger.progress()
 	v := f.view.Load()
 	s := Stat{Path: v.path, ID: f.id, Size: f.size.Load(), Read: pr.acked + pr.unsettled, Acked: pr.acked, State: v.state}
-	s.LagBytes = max(s.Size-s.Acked, 0)
+	s.Unfinished = min(v.unfinished, max(s.Size-s.Read, 0))
+	s.LagBytes = max(s.Size-s.Acked-s.Unfinished, 0)
 	switch {
 	case s.LagBytes == 0:
 	case !pr.oldest.IsZero():
@@ -66,7 +68,7 @@ func (f *File) stat(now time.Time) Stat {
 	default:
 		s.LagSeconds = now.Sub(v.noticed).Seconds()
 	}
-	if pr.refusal != 0 {
+	if pr.refusal.code != 0 {
 		s.State = refused
 	}
 	return s
@@ -76,11 +78,15 @@ func (f *File) stat(now time.Time) Stat {
 type view struct {
 	path, state string
 	noticed     time.Time
+	unfinished  int64
 }
 
 // show publishes the file's view if it has changed.
 func (f *File) show() {
 	v := view{path: f.path, state: following, noticed: f.noticed}
+	if size := f.size.Load(); f.tried == size && f.pos < size {
+		v.unfinished = size - f.pos
+	}
 	switch {
 	case f.doubt != nil:
 		v.state = mayBeCopy

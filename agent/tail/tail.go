@@ -15,8 +15,9 @@
 // anew between two looks are never taken for bytes of the old one.
 //
 // Files are watched by asking, not by inotify: 20 times a second while a file
-// grows, once a second when it is quiet. A hundred quiet files cost a hundred
-// system calls a second, and asking works on every file system.
+// grows, once a second when it is quiet, all quiet ones together. A hundred quiet
+// files cost one wake-up and a few hundred system calls a second, and asking
+// works on every file system.
 package tail
 
 import (

@@ -86,7 +86,7 @@ func median(v []float64) float64 {
 func badNeighbours(r *harness.Run) {
 	pairs, seconds := 2, "1.5"
 	if r.Long {
-		pairs, seconds = 9, "5"
+		pairs, seconds = 7, "5"
 	}
 	s := r.Start(harness.Options{Distributors: 2, Env: steady()})
 	r.Load(harness.Load{Clients: 2, Rate: 300})
