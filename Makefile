@@ -9,7 +9,7 @@ PEER_RUNS ?= 7
 PROGRAMS := server analyzer agent loadgen demo
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test race sim faults storm chaos fuzz bench peers lint verify readme deploy-check clean $(PROGRAMS:%=bin/%)
+.PHONY: help build demo run test race sim faults storm chaos fuzz bench peers lint verify readme images deploy-check clean $(PROGRAMS:%=bin/%)
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ lint: ## gofmt, vet, staticcheck
 
 readme: build ## run the commands of the README
 	./.ci/readme
+
+images: ## build the images of the five programs with docker
+	@for p in $(PROGRAMS); do docker build --target $$p --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null) -t sluice-$$p:latest . || exit 1; done
 
 deploy-check: ## have promtool check /metrics, the dashboard and the alert rules
 	GO='$(GO)' deploy/check.sh
