@@ -1,0 +1,28 @@
+package config
+
+import (
+	"io"
+	"testing"
+
+	"sluice/internal/docstest"
+)
+
+func TestOperationsHasEverySetting(t *testing.T) {
+	parser, err := newParser(&flags{}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]setting{}
+	for _, s := range settings() {
+		named[s.flag] = s
+	}
+	all := docstest.OfKong(parser.Model.Flags)
+	for i := range all {
+		s := named[all[i].Flag] // nothing for --check
+		all[i].Env, all[i].Default = s.env, s.preset
+		if s.flag == "analyzers" {
+			all[i].Default = "" // too long for a table
+		}
+	}
+	docstest.Settings(t, "../../docs/OPERATIONS.md", "server", all)
+}
