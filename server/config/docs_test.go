@@ -20,6 +20,9 @@ func TestOperationsHasEverySetting(t *testing.T) {
 	for i := range all {
 		s := named[all[i].Flag] // nothing for --check
 		all[i].Env, all[i].Default = s.env, s.preset
+		if all[i].Flag == fileFlag {
+			all[i].Env = fileEnv
+		}
 		if s.flag == "analyzers" {
 			all[i].Default = "" // too long for a table
 		}
