@@ -271,7 +271,7 @@ func TestConfigurations(t *testing.T) {
 	check := map[string][]string{"haproxy": {"-c"}, "nginx": {"-t"}, "rsyslog": {"-N1"}, "sluice": {"--check"}}
 	for _, p := range peers() {
 		t.Run(p.name, func(t *testing.T) {
-			s := &setting{dir: t.TempDir(), addr: "127.0.0.1:17001", http: "127.0.0.1:17002",
+			s := &setting{weights: weights[:], dir: t.TempDir(), addr: "127.0.0.1:17001", http: "127.0.0.1:17002",
 				targets: []string{"127.0.0.1:17003", "127.0.0.1:17004", "127.0.0.1:17005", "127.0.0.1:17006"}}
 			args, err := p.configure(s)
 			if err != nil {
