@@ -59,7 +59,6 @@ func (d *dashboard) queries() (all [][2]string) {
 // a slip of the pen, leaves a panel empty for ever.
 func TestDashboardAsksForWhatIsTold(t *testing.T) {
 	_, v := system(t)
-	v = v.withAwaited()
 	d, _ := readDashboard(t)
 	asked := map[string]bool{}
 	for _, q := range d.queries() {

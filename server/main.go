@@ -23,7 +23,7 @@ import (
 
 func main() {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr, signals))
 }
 
@@ -36,10 +36,15 @@ func run(args []string, env func(string) (string, bool), stdout, stderr io.Write
 	if asked {
 		args = args[1:]
 	}
-	cfg, report, err := config.Load(args, env)
-	if err == nil && !asked {
-		cfg, report, err = config.Fit(cfg, report, machine.Read())
+	facts := machine.Read()
+	load := func() (config.Config, config.Report, error) {
+		cfg, report, err := config.Load(args, env)
+		if err == nil && !asked {
+			cfg, report, err = config.Fit(cfg, report, facts)
+		}
+		return cfg, report, err
 	}
+	cfg, report, err := load()
 	switch {
 	case report.Help:
 		err = config.Help(stdout)
@@ -61,7 +66,7 @@ func run(args []string, env func(string) (string, bool), stdout, stderr io.Write
 	} else if asked {
 		return probe.Health(context.Background(), cfg.HTTPListen, stdout)
 	}
-	log, err := cli.Logger(cfg.LogFormat, cfg.LogLevel, stderr)
+	log, level, err := cli.AdjustableLogger(cfg.LogFormat, cfg.LogLevel, stderr)
 	if err != nil { // config accepts only what the logger does
 		log = slog.New(slog.NewTextHandler(stderr, nil))
 	}
@@ -73,27 +78,63 @@ func run(args []string, env func(string) (string, bool), stdout, stderr io.Write
 		return 1
 	}
 	sdnotify.Tell(sdnotify.Ready)
-	return stop(n, <-signals, signals, cfg, log)
+	for {
+		s := <-signals
+		if s != syscall.SIGHUP {
+			return stop(n, s, signals, log)
+		}
+		reload(n, load, level, log)
+	}
+}
+
+// reload obeys the file of --config anew. Whatever is wrong with it, the
+// configuration in force stays.
+func reload(n *node.Node, load func() (config.Config, config.Report, error), level *slog.LevelVar, log *slog.Logger) {
+	cfg, report, err := load()
+	switch {
+	case report.File == "":
+		log.Warn("SIGHUP: there is no configuration file (--config) to read again")
+		return
+	case err != nil:
+		n.RefuseReload(err)
+	default:
+		err = n.Reload(cfg)
+	}
+	if err != nil {
+		log.Error("the configuration is not reloaded, the one before stays in force", "file", report.File, "error", err)
+		return
+	}
+	for _, w := range report.Warnings {
+		log.Warn(w)
+	}
+	if to, err := cli.Level(cfg.LogLevel); err == nil { // config accepts only levels
+		level.Set(to)
+	}
 }
 
 // stop drains within the grace period; a second signal ends it at once.
-func stop(n *node.Node, first os.Signal, signals <-chan os.Signal, cfg config.Config, log *slog.Logger) int {
-	log.Info("stopping", "signal", first.String(), "grace", cfg.Grace)
+func stop(n *node.Node, first os.Signal, signals <-chan os.Signal, log *slog.Logger) int {
+	log.Info("stopping", "signal", first.String(), "grace", n.Grace())
 	sdnotify.Tell(sdnotify.Stopping)
-	ctx, cancel := context.WithTimeout(context.Background(), cfg.Grace)
+	ctx, cancel := context.WithTimeout(context.Background(), n.Grace())
 	defer cancel()
 	drained := make(chan error, 1)
 	go func() { drained <- n.Shutdown(ctx) }()
-	select {
-	case err := <-drained:
-		if err != nil {
-			log.Error("stopped", "error", err)
+	for {
+		select {
+		case err := <-drained:
+			if err != nil {
+				log.Error("stopped", "error", err)
+				return 1
+			}
+			log.Info("stopped")
+			return 0
+		case again := <-signals:
+			if again == syscall.SIGHUP {
+				continue // there is nothing left that a file could change
+			}
+			log.Warn("stopped at once", "signal", again.String())
 			return 1
 		}
-		log.Info("stopped")
-		return 0
-	case again := <-signals:
-		log.Warn("stopped at once", "signal", again.String())
-		return 1
 	}
 }

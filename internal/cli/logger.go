@@ -23,24 +23,40 @@ func (e *OptionError) Error() string {
 // "debug", "info", "warn" (or "warning") or "error", in any case; empty means
 // text and info. The error is an *OptionError. It sets no global default.
 func Logger(format, level string, w io.Writer) (*slog.Logger, error) {
-	opts := &slog.HandlerOptions{}
-	switch strings.ToLower(level) {
-	case "debug":
-		opts.Level = slog.LevelDebug
-	case "", "info":
-		opts.Level = slog.LevelInfo
-	case "warn", "warning":
-		opts.Level = slog.LevelWarn
-	case "error":
-		opts.Level = slog.LevelError
-	default:
-		return nil, &OptionError{"log-level", level, "debug, info, warn or error"}
+	log, _, err := AdjustableLogger(format, level, w)
+	return log, err
+}
+
+// AdjustableLogger is Logger for a program whose level can change while it runs.
+// The level is never nil.
+func AdjustableLogger(format, level string, w io.Writer) (*slog.Logger, *slog.LevelVar, error) {
+	var at slog.LevelVar
+	from, err := Level(level)
+	if err != nil {
+		return nil, &at, err
 	}
+	at.Set(from)
+	opts := &slog.HandlerOptions{Level: &at}
 	switch strings.ToLower(format) {
 	case "", "text":
-		return slog.New(slog.NewTextHandler(w, opts)), nil
+		return slog.New(slog.NewTextHandler(w, opts)), &at, nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, opts)), nil
+		return slog.New(slog.NewJSONHandler(w, opts)), &at, nil
 	}
-	return nil, &OptionError{"log-format", format, "text or json"}
+	return nil, &at, &OptionError{"log-format", format, "text or json"}
+}
+
+// Level is the level of that name; see [Logger].
+func Level(name string) (slog.Level, error) {
+	switch strings.ToLower(name) {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "", "info":
+		return slog.LevelInfo, nil
+	case "warn", "warning":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return 0, &OptionError{"log-level", name, "debug, info, warn or error"}
 }

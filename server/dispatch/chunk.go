@@ -21,13 +21,13 @@ type chunks struct {
 
 // budget counts the bytes in use by all loops. Safe for concurrent use.
 type budget struct {
-	limit int64
+	limit atomic.Int64
 	used  atomic.Int64
 }
 
 // tryTake charges n bytes; false means that nothing was charged.
 func (b *budget) tryTake(n int64) bool {
-	if b.used.Add(n) > b.limit {
+	if b.used.Add(n) > b.limit.Load() {
 		b.used.Add(-n)
 		return false
 	}

@@ -43,8 +43,7 @@ type Shared struct {
 // NewShared makes the shared part for the limits of cfg, with an empty table.
 func NewShared(cfg Config, analyzers int) *Shared {
 	sh := &Shared{}
-	sh.maxQueued.Store(int64(cfg.MaxQueueFrames))
-	sh.budget.limit = cfg.ByteBudget
+	sh.Obey(cfg)
 	empty, err := route.NewTable(make([]float64, analyzers))
 	if err != nil {
 		panic(err) // zero weights are always a valid, empty table
@@ -136,11 +135,7 @@ func New(cfg Config, shared *Shared, n int) *Core {
 	c.chunks.budget = &shared.budget
 	c.table = shared.Table.Load()
 	c.need = cfg.HeldFrames
-	c.links = make([]*Link, n)
-	c.count.Analyzers = make([]AnalyzerCounters, n)
-	for i := range c.links {
-		c.links[i] = &Link{index: i}
-	}
+	c.Grow(n)
 	return c
 }
 

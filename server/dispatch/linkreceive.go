@@ -234,11 +234,16 @@ func (c *Core) linkGoaway(l *Link, code protocol.GoawayCode, text string) {
 		c.giveUp(l, "analyzer said GOAWAY "+code.String()+": "+text)
 		return
 	}
+	c.drainLink(l, "analyzer drains")
+}
+
+// drainLink lets a link finish what it was handed and has it closed then.
+func (c *Core) drainLink(l *Link, reason string) {
 	if l.draining {
 		return
 	}
 	l.draining = true
-	c.events = append(c.events, LinkEvent{Link: l, Change: LinkIsDraining, Reason: "analyzer drains"})
+	c.events = append(c.events, LinkEvent{Link: l, Change: LinkIsDraining, Reason: reason})
 	c.reclaim(l, l.handed)
 	c.drainQueue()
 	if l.live == 0 {

@@ -16,7 +16,7 @@ import "time"
 // shortage says, at the beginning of a turn, whether places are short.
 func (c *Core) shortage() bool {
 	sh := c.shared
-	return sh.queued.Load()*4 >= int64(c.cfg.MaxQueueFrames)*3 || sh.budget.used.Load() >= sh.budget.limit/4*3
+	return sh.queued.Load()*4 >= int64(c.cfg.MaxQueueFrames)*3 || sh.budget.used.Load() >= sh.budget.limit.Load()/4*3
 }
 
 // overPart says that a session holds more than its part, with some slack.

@@ -63,7 +63,7 @@ func (m *Monitor) Failed(analyzer int, err error) {
 	t := &m.targets[analyzer]
 	t.lastError = err.Error()
 	t.failures++
-	if t.dialError == t.lastError || m.silent {
+	if t.dialError == t.lastError || m.silent || t.left {
 		return
 	}
 	t.dialError = t.lastError

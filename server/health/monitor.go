@@ -48,6 +48,7 @@ type Config struct {
 type Monitor struct {
 	mu        sync.Mutex
 	targets   []target
+	loops     int
 	slowStart time.Duration
 	now       func() time.Time
 	log       *slog.Logger
@@ -59,14 +60,14 @@ type Monitor struct {
 // New makes a monitor with all analyzers down. Nothing is published before the
 // first of them is up.
 func New(cfg Config) *Monitor {
-	m := &Monitor{slowStart: cfg.SlowStart, now: cfg.Now, log: cfg.Log, targets: make([]target, len(cfg.Names)),
+	m := &Monitor{loops: cfg.Loops, slowStart: cfg.SlowStart, now: cfg.Now, log: cfg.Log, targets: make([]target, len(cfg.Names)),
 		table: newTable(len(cfg.Names), cfg.Publish)}
 	if m.now == nil {
 		m.now = time.Now
 	}
 	now := m.now()
 	for i := range m.targets {
-		m.targets[i] = target{name: cfg.Names[i], weight: cfg.Weights[i], links: make([]link, cfg.Loops), state: Down, since: now}
+		m.targets[i] = newTarget(cfg.Names[i], cfg.Weights[i], make([]link, cfg.Loops), now)
 	}
 	return m
 }
@@ -105,7 +106,7 @@ func (m *Monitor) Status() []Status {
 	for i := range m.targets {
 		t := &m.targets[i]
 		all[i] = Status{State: t.state, Since: t.since, Reason: t.reason(), LastError: t.lastError,
-			Transitions: t.transitions, Failures: t.failures, EffectiveWeight: t.effective()}
+			Transitions: t.transitions, Failures: t.failures, EffectiveWeight: t.effective(), Left: t.left}
 	}
 	return all
 }
@@ -156,7 +157,7 @@ func (m *Monitor) promote() {
 
 // tell logs a transition.
 func (m *Monitor) tell(t *target) {
-	if m.silent {
+	if m.silent || t.left {
 		return
 	}
 	level := slog.LevelInfo

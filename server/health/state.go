@@ -25,5 +25,6 @@ type Status struct {
 	LastError       string    // of the last link that was lost or dial that failed; stays when all is well again
 	Transitions     int       // of the state since the start
 	Failures        uint64    // links that were lost and dials that failed, since the start
+	Left            bool      // it was removed; the rest is what was last known of it
 	EffectiveWeight float64   // in the unit of the configured weights: what counts in the table now
 }

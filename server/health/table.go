@@ -22,6 +22,9 @@ func newTable(n int, publish func(*route.Table)) table {
 // update publishes the effective weights if they are others than before. The
 // error is that of weights that no table can be made of, once for each change.
 func (p *table) update(targets []target) error {
+	for len(p.next) < len(targets) {
+		p.next = append(p.next, 0)
+	}
 	for i := range targets {
 		p.next[i] = targets[i].effective()
 	}

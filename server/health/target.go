@@ -19,6 +19,7 @@ type target struct {
 	name   string
 	weight float64 // as configured
 	links  []link  // by loop
+	left   bool    // it was removed: weight 0, and nobody is told of it
 
 	phase     phase
 	ramp      ramp
@@ -34,6 +35,10 @@ type target struct {
 	lastError     string
 	failures      uint64 // links lost, dials failed
 	dialError     string // the last that was logged since it was up
+}
+
+func newTarget(name string, weight float64, links []link, now time.Time) target {
+	return target{name: name, weight: weight, links: links, state: Down, since: now}
 }
 
 // whole says whether every loop has a link that takes packets.

@@ -53,12 +53,14 @@ func (l *Listener) acceptOne() error {
 	switch refused {
 	case fullHouse:
 		l.counts.refusedLimit.Add(1)
-		l.log.Warn("refused a connection: all of them are in use", "peer", c.RemoteAddr(), "max_connections", l.cfg.MaxConnections)
+		limit, _ := l.doors.limits()
+		l.log.Warn("refused a connection: all of them are in use", "peer", c.RemoteAddr(), "max_connections", limit)
 		l.refuse(c, "too many connections; come again later")
 		return nil
 	case fullAddress:
 		l.counts.refusedPerIP.Add(1)
-		l.log.Warn("refused a connection: too many from one address", "peer", c.RemoteAddr(), "max_connections_per_ip", l.cfg.MaxPerIP)
+		_, limit := l.doors.limits()
+		l.log.Warn("refused a connection: too many from one address", "peer", c.RemoteAddr(), "max_connections_per_ip", limit)
 		l.refuse(c, "too many connections from one address")
 		return nil
 	}

@@ -23,19 +23,33 @@ type doors struct {
 
 	mu       sync.Mutex
 	open     int
-	bySource map[netip.Addr]int // only of those that are in; nil without a limit
+	bySource map[netip.Addr]int // only of those that are in; nil before the first limit
 }
 
 func (d *doors) init(limit, limitPerSource int) {
-	d.max, d.maxPerSource = limit, limitPerSource
 	d.leave = func() {
 		d.mu.Lock()
 		d.open--
 		d.mu.Unlock()
 	}
-	if limitPerSource > 0 {
+	d.limit(limit, limitPerSource)
+}
+
+// limit changes the limits for those who come from now on. Who is in stays, and
+// is counted by source if that was limited when it came.
+func (d *doors) limit(limit, limitPerSource int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.max, d.maxPerSource = limit, limitPerSource
+	if limitPerSource > 0 && d.bySource == nil {
 		d.bySource = make(map[netip.Addr]int)
 	}
+}
+
+func (d *doors) limits() (limit, limitPerSource int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.max, d.maxPerSource
 }
 
 // enter counts a connection in. Who is let in must leave once.
@@ -45,7 +59,7 @@ func (d *doors) enter(peer net.Addr) (leave func(), refused refusal) {
 	if d.max > 0 && d.open >= d.max {
 		return nil, fullHouse
 	}
-	if d.bySource == nil {
+	if d.maxPerSource == 0 {
 		d.open++
 		return d.leave, letIn // the same for all: nothing is allocated
 	}

@@ -72,6 +72,10 @@ func newListener(cfg Config, ln net.Listener) *Listener {
 	return l
 }
 
+// Limit changes the limits (see Config) for connections from now on; open ones
+// stay.
+func (l *Listener) Limit(maxConnections, maxPerIP int) { l.doors.limit(maxConnections, maxPerIP) }
+
 // Addr is the bound address.
 func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
 

@@ -22,11 +22,12 @@ const (
 // it. gc is cleared when gnet has closed it, because writing to it afterwards
 // may reach somebody else's descriptor. Owned by one loop.
 type conn struct {
-	kind    connKind
-	gc      gnet.Conn
-	session *dispatch.Session
-	link    *dispatch.Link
-	ended   func() // hears that an agent's connection is gone; may be nil
+	kind     connKind
+	gc       gnet.Conn
+	session  *dispatch.Session
+	link     *dispatch.Link
+	analyzer int    // whose link it is to be, before it has joined
+	ended    func() // hears that an agent's connection is gone; may be nil
 
 	blocked   bool // in the loop's list of connections with a full socket
 	lingering bool // in the list of those that said their last words
@@ -64,6 +65,7 @@ func (l *Loop) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 		c.session = l.core.Open(c)
 	case linkConn:
 		l.beginTurn()
+		c.link = l.core.Links()[c.analyzer]
 		l.core.LinkOpened(c.link, c)
 	}
 	l.all[c] = struct{}{}

@@ -184,7 +184,17 @@ func (l *Loop) AddAgent(c net.Conn, ended func()) error {
 // AddLink gives a dialled connection to the link of an analyzer. Safe for
 // concurrent use.
 func (l *Loop) AddLink(analyzer int, c net.Conn) error {
-	return l.enroll(c, &conn{kind: linkConn, link: l.core.Links()[analyzer]})
+	return l.enroll(c, &conn{kind: linkConn, analyzer: analyzer})
+}
+
+// RetireLink lets the link of an analyzer settle what it was handed and closes it
+// then. Events tell when it is lost. Safe for concurrent use.
+func (l *Loop) RetireLink(analyzer int, reason string) {
+	_ = l.execute(func() { // a loop that has stopped has no links
+		l.beginTurn()
+		l.core.Retire(l.core.Links()[analyzer], reason)
+		l.flush()
+	})
 }
 
 func (l *Loop) enroll(c net.Conn, cc *conn) error {

@@ -50,6 +50,19 @@ var (
 	budgetMax  = catalog.Gauge("sluice_byte_budget_max_bytes", "Memory that they may take; beyond it senders are told busy, or 503.")
 )
 
+// The configuration.
+var (
+	generation = catalog.Gauge("sluice_config_generation", "The configuration in force: 1 is that of the start, one more with each reload.")
+	loadedAt   = catalog.Gauge("sluice_config_loaded_timestamp_seconds", "When it was loaded.")
+	reloaded   = catalog.Gauge("sluice_config_last_reload_successful", "0 if the last reload was refused and the configuration before stays in force.")
+)
+
+func sayConfig(s *exposition.Scrape, n *stats.Snapshot) {
+	s.Number(generation, float64(n.ConfigGeneration))
+	s.Number(loadedAt, seconds(n.ConfigLoadedAt))
+	s.Flag(reloaded, n.ConfigLastError == "")
+}
+
 func sayRoom(s *exposition.Scrape, n *stats.Snapshot) {
 	s.Number(uptime, n.UptimeSeconds)
 	s.Number(loops, float64(n.Loops))

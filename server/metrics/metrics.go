@@ -21,6 +21,7 @@ func New(take func() stats.Snapshot) *exposition.Exposition {
 		snapshot := take()
 		sayTraffic(s, &snapshot)
 		sayRoom(s, &snapshot)
+		sayConfig(s, &snapshot)
 		sayDeadLetters(s, &snapshot.DeadLetters)
 		sayPeers(s, &snapshot)
 		// Two samples with the same labels would cost the whole scrape. Names are

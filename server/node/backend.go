@@ -30,7 +30,7 @@ func (n *Node) Submit(body []byte, messages int, done func(api.Outcome)) api.Adm
 		hear = func(d loop.Delivery) {
 			out := api.Outcome{Delivered: d.Delivered, Kept: d.Kept, Code: d.Code}
 			if d.Delivered {
-				out.Analyzer = n.cfg.Analyzers[d.Analyzer].Name
+				out.Analyzer = n.analyzerName(d.Analyzer)
 			}
 			done(out)
 		}
@@ -57,13 +57,18 @@ func (n *Node) counters() dispatch.Counters {
 	return sum
 }
 
+// targets are the analyzers that are there, each with its index.
 func (n *Node) targets() []stats.Target {
-	status := n.health.Status()
-	targets := make([]stats.Target, len(status))
-	for i, st := range status {
-		a := n.cfg.Analyzers[i]
-		targets[i] = stats.Target{Name: a.Name, Address: a.Addr, State: string(st.State), Since: st.Since, Reason: st.Reason,
-			Transitions: st.Transitions, LinkFailures: st.Failures, Weight: a.Weight, EffectiveWeight: st.EffectiveWeight, LastError: st.LastError}
+	analyzers, status := *n.roster.Load(), n.health.Status()
+	var targets []stats.Target
+	for i, a := range analyzers {
+		if a.left || i >= len(status) {
+			continue
+		}
+		st := status[i]
+		targets = append(targets, stats.Target{Index: i, Name: a.Name, Address: a.Addr, State: string(st.State), Since: st.Since, Reason: st.Reason,
+			Transitions: st.Transitions, LinkFailures: st.Failures, Weight: a.Weight, EffectiveWeight: st.EffectiveWeight, LastError: st.LastError,
+			DispatchedBefore: a.before})
 	}
 	return targets
 }
@@ -73,15 +78,17 @@ func (n *Node) Stats() stats.Snapshot {
 	sum := n.counters()
 	s := stats.NewSnapshot(time.Since(n.epoch), &sum, n.targets(), n.deadLetters())
 	s.Loops, s.Draining = len(n.loops), n.draining.Load()
-	s.MaxQueuedPackets = uint64(n.cfg.MaxQueue)
-	s.ByteBudget = stats.ByteBudget{UsedBytes: n.shared.BytesInUse(), MaxBytes: n.cfg.ByteBudget}
+	cfg, told := n.cfg.Load(), n.reloads.Load()
+	s.MaxQueuedPackets = uint64(cfg.MaxQueue)
+	s.ByteBudget = stats.ByteBudget{UsedBytes: n.shared.BytesInUse(), MaxBytes: cfg.ByteBudget}
 	s.Connections = n.connections()
+	s.ConfigGeneration, s.ConfigLoadedAt, s.ConfigLastError = told.generation, told.loadedAt, told.lastError
 	return s
 }
 
 func (n *Node) connections() stats.Connections {
 	c := n.agents.Counters()
-	return stats.Connections{Open: c.Open, Max: n.cfg.MaxConnections, Accepted: c.Accepted,
+	return stats.Connections{Open: c.Open, Max: n.cfg.Load().MaxConnections, Accepted: c.Accepted,
 		Refused: map[string]uint64{"limit": c.RefusedLimit, "per_ip": c.RefusedPerIP, "not_taken": c.NotTaken},
 		AcceptErrors: map[string]uint64{"descriptors": c.AcceptErrors.Descriptors, "memory": c.AcceptErrors.Memory,
 			"aborted": c.AcceptErrors.Aborted, "other": c.AcceptErrors.Other}}
@@ -89,7 +96,7 @@ func (n *Node) connections() stats.Connections {
 
 // Health is what GET /health shows.
 func (n *Node) Health() stats.Health {
-	return stats.NewHealth(n.draining.Load(), uint64(n.shared.Queued()), uint64(n.cfg.MaxQueue), n.targets(), n.deadLetters())
+	return stats.NewHealth(n.draining.Load(), uint64(n.shared.Queued()), uint64(n.cfg.Load().MaxQueue), n.targets(), n.deadLetters())
 }
 
 // Ready says whether packets can be delivered: some analyzer is up, and the

@@ -28,7 +28,8 @@ import (
 
 // Node is a running distributor. Safe for concurrent use.
 type Node struct {
-	cfg    config.Config
+	cfg    atomic.Pointer[config.Config] // in force
+	roster atomic.Pointer[roster]        // of analyzers, by the index that all rooms know them by
 	log    *slog.Logger
 	epoch  time.Time
 	shared *dispatch.Shared
@@ -47,6 +48,8 @@ type Node struct {
 
 	next     atomic.Uint64 // HTTP submissions take the loops in turn
 	draining atomic.Bool
+	reload   sync.Mutex // one at a time
+	reloads  atomic.Pointer[reloads]
 	stop     sync.Once
 	stopErr  error
 }
@@ -54,7 +57,11 @@ type Node struct {
 // Start binds the addresses and starts everything. On an error nothing is
 // left running; a port in use is a *net.OpError that names the address.
 func Start(cfg config.Config, log *slog.Logger) (*Node, error) {
-	n := &Node{cfg: cfg, log: log, epoch: time.Now()}
+	n := &Node{log: log, epoch: time.Now()}
+	analyzers := newRoster(cfg.Analyzers)
+	n.cfg.Store(&cfg)
+	n.roster.Store(&analyzers)
+	n.reloads.Store(&reloads{generation: 1, loadedAt: n.epoch})
 	var undo []func() error
 	fail := func(err error) (*Node, error) {
 		for i := len(undo) - 1; i >= 0; i-- {
@@ -103,15 +110,16 @@ func Start(cfg config.Config, log *slog.Logger) (*Node, error) {
 }
 
 func (n *Node) startLoops() error {
-	workers := n.cfg.Loops(runtime.GOMAXPROCS(0))
-	dc := dispatchConfig(n.cfg)
-	n.shared = dispatch.NewShared(dc, len(n.cfg.Analyzers))
+	cfg := n.cfg.Load()
+	workers := cfg.Loops(runtime.GOMAXPROCS(0))
+	dc := dispatchConfig(cfg)
+	n.shared = dispatch.NewShared(dc, len(cfg.Analyzers))
 	n.cells = make([]stats.Cell, workers)
-	names, weights := make([]string, len(n.cfg.Analyzers)), make([]float64, len(n.cfg.Analyzers))
-	for i, a := range n.cfg.Analyzers {
+	names, weights := make([]string, len(cfg.Analyzers)), make([]float64, len(cfg.Analyzers))
+	for i, a := range cfg.Analyzers {
 		names[i], weights[i] = a.Name, a.Weight
 	}
-	n.health = health.New(health.Config{Names: names, Weights: weights, Loops: workers, SlowStart: n.cfg.SlowStart,
+	n.health = health.New(health.Config{Names: names, Weights: weights, Loops: workers, SlowStart: cfg.SlowStart,
 		Publish: func(t *route.Table) { n.shared.Table.Store(t) }, Log: n.log})
 	for i := range workers {
 		l, err := loop.Start(loop.Config{Index: i, Dispatch: dc, Shared: n.shared, Analyzers: len(names),
@@ -128,8 +136,9 @@ func (n *Node) startLoops() error {
 }
 
 func (n *Node) startPool() {
-	targets := make([]pool.Target, len(n.cfg.Analyzers))
-	for i, a := range n.cfg.Analyzers {
+	analyzers := n.cfg.Load().Analyzers
+	targets := make([]pool.Target, len(analyzers))
+	for i, a := range analyzers {
 		targets[i] = pool.Target{Name: a.Name, Addr: a.Addr}
 	}
 	takers := make([]pool.Taker, len(n.loops))
@@ -141,7 +150,7 @@ func (n *Node) startPool() {
 }
 
 // dispatchConfig translates the settings into the core's limits.
-func dispatchConfig(cfg config.Config) dispatch.Config {
+func dispatchConfig(cfg *config.Config) dispatch.Config {
 	d := dispatch.Defaults()
 	d.MaxFrame = cfg.MaxFrame
 	d.SessionWindowFrames, d.SessionWindowBytes = cfg.SessionWindowFrames, cfg.SessionWindowBytes
@@ -207,6 +216,9 @@ func (n *Node) LinkLost(loop, analyzer int, reason string) {
 	n.health.LinkLost(loop, analyzer, reason)
 	n.pool.Lost(loop, analyzer)
 }
+
+// Grace is how long a stop may take.
+func (n *Node) Grace() time.Duration { return n.cfg.Load().Grace }
 
 // Addr is the bound address for agents.
 func (n *Node) Addr() net.Addr { return n.agents.Addr() }
@@ -293,7 +305,7 @@ func (n *Node) bury() error {
 	}
 	if buried := n.counters().DeadLettered - before; buried > 0 {
 		n.log.Warn("accepted packets that no analyzer took are dead letters now; they are delivered after the next start",
-			"packets", buried, "folder", n.cfg.DeadLetterDir)
+			"packets", buried, "folder", n.cfg.Load().DeadLetterDir)
 	}
 	if left := n.unsettled(); left > 0 {
 		err = errors.Join(err, fmt.Errorf("%w: %d; their agents have no acknowledgement and send them again", ErrUnsettled, left))

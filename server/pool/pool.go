@@ -24,9 +24,12 @@ const (
 // Taker takes connections to an analyzer; a loop is one.
 type Taker interface {
 	AddLink(analyzer int, c net.Conn) error
+	// RetireLink has the link settle what it was handed and closed then; Lost
+	// follows.
+	RetireLink(analyzer int, reason string)
 }
 
-// Target is one analyzer as the pool sees it.
+// Target is one analyzer as the pool sees it. Immutable.
 type Target struct {
 	Name string
 	Addr string // host:port; the name is resolved anew at each dial
@@ -35,52 +38,119 @@ type Target struct {
 // Failed hears of each dial that failed. Must not block for long.
 type Failed func(analyzer int, err error)
 
-// Pool owns one dialling goroutine for each loop and analyzer.
+// Pool owns one dialling goroutine for each loop and analyzer. An analyzer is
+// known by its index; one without a target is not dialled.
 // Safe for concurrent use.
 type Pool struct {
-	targets []Target
-	failed  Failed
+	failed Failed
+	ctx    context.Context
+	stop   context.CancelFunc
+	done   sync.WaitGroup
+
+	mu      sync.RWMutex
+	takers  []Taker
+	targets []*Target // by analyzer; nil: none
 	lines   [][]*line // by loop, analyzer
-	stop    context.CancelFunc
-	done    sync.WaitGroup
 }
 
 // line is one loop's connection to one analyzer, over its reconnects.
 type line struct {
-	lost chan struct{} // one slot: the connection that was handed over is gone
+	lost    chan struct{} // one slot: the connection that was handed over is gone
+	changed chan struct{} // one slot: the target is another one
 
 	mu      sync.Mutex
+	target  *Target   // nil: nobody to dial
 	readyAt time.Time // when the link last began to carry data; zero when it does not
 	steady  bool      // the last link carried data for steadyAfter
 }
 
 // New makes a pool for the targets; Start begins to dial.
 func New(targets []Target, failed Failed) *Pool {
-	return &Pool{targets: targets, failed: failed}
+	p := &Pool{failed: failed}
+	p.ctx, p.stop = context.WithCancel(context.Background())
+	for i := range targets {
+		p.targets = append(p.targets, &targets[i])
+	}
+	return p
 }
 
 // Start dials every target for every loop, in the background.
 func (p *Pool) Start(loops []Taker) {
-	ctx, cancel := context.WithCancel(context.Background())
-	p.stop = cancel
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.takers = loops
 	p.lines = make([][]*line, len(loops))
-	for i := range loops {
-		p.lines[i] = make([]*line, len(p.targets))
-		for a := range p.targets {
-			p.lines[i][a] = &line{lost: make(chan struct{}, 1)}
-		}
+	for a := range p.targets {
+		p.extend(a)
 	}
-	for i, taker := range loops {
-		for a := range p.targets {
-			p.done.Add(1)
-			go p.keep(ctx, taker, a, p.lines[i][a])
-		}
+}
+
+// extend makes the lines of the next analyzer. With p.mu.
+func (p *Pool) extend(analyzer int) {
+	for i, taker := range p.takers {
+		ln := &line{lost: make(chan struct{}, 1), changed: make(chan struct{}, 1), target: p.targets[analyzer]}
+		p.lines[i] = append(p.lines[i], ln)
+		p.done.Go(func() { p.keep(taker, analyzer, ln) })
 	}
+}
+
+// Set gives an analyzer another target, or none (nil), or adds the next one.
+// Links to the target before are retired; the new one is dialled when they are
+// gone.
+func (p *Pool) Set(analyzer int, t *Target) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx.Err() != nil {
+		return
+	}
+	if analyzer == len(p.targets) {
+		p.targets = append(p.targets, t)
+		p.extend(analyzer)
+		return
+	}
+	if before := p.targets[analyzer]; before == t || before != nil && t != nil && *before == *t {
+		return
+	}
+	p.targets[analyzer] = t
+	for i, taker := range p.takers {
+		p.lines[i][analyzer].aim(t)
+		taker.RetireLink(analyzer, retired(t))
+	}
+}
+
+func retired(t *Target) string {
+	if t == nil {
+		return "removed from the configuration"
+	}
+	return "moved to " + t.Addr
+}
+
+// aim sets the target of a line.
+func (ln *line) aim(t *Target) {
+	ln.mu.Lock()
+	ln.target = t
+	ln.mu.Unlock()
+	select {
+	case ln.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (ln *line) aimed() *Target {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	return ln.target
+}
+
+func (p *Pool) line(loop, analyzer int) *line {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.lines[loop][analyzer]
 }
 
 // Ready tells that a loop's link carries data.
 func (p *Pool) Ready(loop, analyzer int) {
-	ln := p.lines[loop][analyzer]
+	ln := p.line(loop, analyzer)
 	ln.mu.Lock()
 	ln.readyAt = time.Now()
 	ln.mu.Unlock()
@@ -88,7 +158,7 @@ func (p *Pool) Ready(loop, analyzer int) {
 
 // Lost tells that a loop's link has lost its connection.
 func (p *Pool) Lost(loop, analyzer int) {
-	ln := p.lines[loop][analyzer]
+	ln := p.line(loop, analyzer)
 	ln.mu.Lock()
 	ln.steady = !ln.readyAt.IsZero() && time.Since(ln.readyAt) >= steadyAfter
 	ln.readyAt = time.Time{}
@@ -106,13 +176,20 @@ func (p *Pool) Stop() {
 }
 
 // keep dials until a connection stands, waits until it is lost, and again.
-func (p *Pool) keep(ctx context.Context, taker Taker, analyzer int, ln *line) {
-	defer p.done.Done()
-	target := p.targets[analyzer]
+func (p *Pool) keep(taker Taker, analyzer int, ln *line) {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	pause := firstPause
-	for ctx.Err() == nil {
-		c, err := dialer.DialContext(ctx, "tcp", target.Addr)
+	for p.ctx.Err() == nil {
+		target := ln.aimed()
+		if target == nil {
+			select {
+			case <-p.ctx.Done():
+			case <-ln.changed:
+				pause = firstPause
+			}
+			continue
+		}
+		c, err := dialer.DialContext(p.ctx, "tcp", target.Addr)
 		if err == nil {
 			select { // of an earlier connection
 			case <-ln.lost:
@@ -121,8 +198,11 @@ func (p *Pool) keep(ctx context.Context, taker Taker, analyzer int, ln *line) {
 			err = taker.AddLink(analyzer, c)
 		}
 		if err == nil {
+			if ln.aimed() != target { // whoever changed it may have come too early to retire this link
+				taker.RetireLink(analyzer, retired(ln.aimed()))
+			}
 			select {
-			case <-ctx.Done():
+			case <-p.ctx.Done():
 				return
 			case <-ln.lost:
 			}
@@ -131,18 +211,23 @@ func (p *Pool) keep(ctx context.Context, taker Taker, analyzer int, ln *line) {
 				pause = firstPause
 			}
 			ln.mu.Unlock()
-		} else if ctx.Err() == nil {
+		} else if p.ctx.Err() == nil && ln.aimed() == target {
 			p.failed(analyzer, fmt.Errorf("connect to %s: %w", target.Addr, err))
+		}
+		if ln.aimed() != target {
+			pause = firstPause
+			continue
 		}
 		// Jitter of half either way, so that the loops of many distributors do
 		// not all come back at once.
 		t := time.NewTimer(pause/2 + rand.N(pause))
 		select {
-		case <-ctx.Done():
-			t.Stop()
-			return
+		case <-p.ctx.Done():
+		case <-ln.changed:
+			pause = firstPause
 		case <-t.C:
+			pause = min(2*pause, longPause)
 		}
-		pause = min(2*pause, longPause)
+		t.Stop()
 	}
 }

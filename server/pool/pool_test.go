@@ -21,6 +21,13 @@ type taker struct {
 	loop   int
 	refuse error
 	got    chan<- added
+	gone   chan<- added // retired; may be nil
+}
+
+func (k *taker) RetireLink(analyzer int, _ string) {
+	if k.gone != nil {
+		k.gone <- added{k.loop, analyzer}
+	}
 }
 
 func (k *taker) AddLink(analyzer int, c net.Conn) error {
@@ -235,4 +242,37 @@ func (s *nameServer) answer(query []byte) []byte {
 		s.mu.Unlock()
 	}
 	return answer
+}
+
+// Another target: the link to the one before is retired, and when it is lost the
+// new one is dialled; without a target nobody is; and the next index can be added.
+func TestSet(t *testing.T) {
+	await.LeavesNothing(t)
+	a, b := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
+	got, gone := make(chan added, 256), make(chan added, 256)
+	p := New([]Target{{Name: "a", Addr: a.Addr().String()}}, func(int, error) { t.Error("a dial has failed") })
+	p.Start([]Taker{&taker{got: got, gone: gone}})
+	t.Cleanup(p.Stop)
+	await.Value(t, "connection", got)
+	p.Ready(0, 0)
+	p.Set(0, &Target{Name: "a", Addr: a.Addr().String()}) // nothing new
+	p.Set(0, &Target{Name: "a", Addr: b.Addr().String()})
+	await.Value(t, "the link to be retired", gone)
+	if len(got) != 0 || len(gone) != 0 {
+		t.Fatal("dialled before the old link was lost, or retired twice")
+	}
+	p.Lost(0, 0)
+	await.Value(t, "connection to the new address", got)
+	p.Set(0, nil)
+	await.Value(t, "the link to be retired", gone)
+	p.Lost(0, 0)
+	p.Set(1, &Target{Name: "b", Addr: a.Addr().String()})
+	if next := await.Value(t, "connection of the added one", got); next != (added{0, 1}) {
+		t.Errorf("dialled %+v", next)
+	}
+	p.Set(0, &Target{Name: "a", Addr: a.Addr().String()})
+	await.Value(t, "the link to be retired", gone) // there is none, which costs nothing
+	if next := await.Value(t, "connection of the one that is back", got); next != (added{0, 0}) {
+		t.Errorf("dialled %+v", next)
+	}
 }

@@ -173,7 +173,12 @@ func (t *Table) Pick(u uint64) int {
 
 // Weight gives the share of target i, 0 to 1; all of them sum to 1 unless the
 // table is Empty, where each is 0.
-func (t *Table) Weight(i int) float64 { return t.shares[i] }
+func (t *Table) Weight(i int) float64 {
+	if i >= len(t.shares) {
+		return 0
+	}
+	return t.shares[i]
+}
 
 // Len is the number of weights the table was made of, zero ones included.
 func (t *Table) Len() int { return len(t.shares) }

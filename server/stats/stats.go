@@ -34,6 +34,9 @@ type Snapshot struct {
 	DeadLetters         DeadLetters       `json:"dead_letters"`
 	Connections         Connections       `json:"connections"`
 	HTTP                HTTP              `json:"http"`
+	ConfigGeneration    uint64            `json:"config_generation"` // 1 at the start, one more with each reload
+	ConfigLoadedAt      time.Time         `json:"config_loaded_at"`
+	ConfigLastError     string            `json:"config_last_error"` // why the last reload was refused and the one before stays in force; empty: it was not
 	Analyzers           []Analyzer        `json:"analyzers"`
 }
 
@@ -85,12 +88,13 @@ type Analyzer struct {
 	Reason              string    `json:"reason,omitempty"` // of the state
 	Transitions         int       `json:"transitions"`      // of the state, since the start
 	Weight              float64   `json:"weight"`
-	EffectiveWeight     float64   `json:"effective_weight"`   // 0 while it is down, rising in slow start
-	TargetShare         float64   `json:"target_share"`       // by the configured weights
-	EffectiveShare      float64   `json:"effective_share"`    // by the effective weights
-	ActualShare         float64   `json:"actual_share"`       // of all first dispatches since the start
-	PickedPackets       uint64    `json:"picked_packets"`     // that the exact split, or the key, assigned to it
-	DispatchedPackets   uint64    `json:"dispatched_packets"` // staged for it, nothing having failed; one that spills from it counts again where it goes
+	EffectiveWeight     float64   `json:"effective_weight"`          // 0 while it is down, rising in slow start
+	TargetShare         float64   `json:"target_share"`              // by the configured weights
+	EffectiveShare      float64   `json:"effective_share"`           // by the effective weights
+	ActualShare         float64   `json:"actual_share"`              // of all first dispatches since the start
+	ActualShareNow      float64   `json:"actual_share_since_change"` // of all first dispatches since the configuration last changed
+	PickedPackets       uint64    `json:"picked_packets"`            // that the exact split, or the key, assigned to it
+	DispatchedPackets   uint64    `json:"dispatched_packets"`        // staged for it, nothing having failed; one that spills from it counts again where it goes
 	DeliveredPackets    uint64    `json:"delivered_packets"`
 	InFlightPackets     uint64    `json:"in_flight_packets"`
 	RedispatchedPackets uint64    `json:"redispatched_packets"` // taken back from it and given to another
@@ -112,6 +116,7 @@ type Quantiles struct {
 
 // Target is what is known of an analyzer besides its counters. Immutable.
 type Target struct {
+	Index         int // that the counters know it by
 	Name, Address string
 	State         string // one of package health's
 	Since         time.Time
@@ -122,10 +127,14 @@ type Target struct {
 	// EffectiveWeight is what it is picked by now.
 	EffectiveWeight float64
 	LastError       string
+	// DispatchedBefore is how many first dispatches it had when the
+	// configuration last changed.
+	DispatchedBefore uint64
 }
 
-// NewSnapshot puts the sum of all loops' counters and the targets together;
-// the n-th target is the one the counters call n.
+// NewSnapshot puts the sum of all loops' counters and the targets together.
+// Shares are among the targets: what others had that are there no more is in the
+// totals only.
 func NewSnapshot(uptime time.Duration, sum *dispatch.Counters, targets []Target, letters DeadLetters) Snapshot {
 	s := Snapshot{
 		UptimeSeconds:       uptime.Seconds(),
@@ -151,17 +160,17 @@ func NewSnapshot(uptime time.Duration, sum *dispatch.Counters, targets []Target,
 	for code := protocol.NackBusy; code <= protocol.NackDraining; code++ {
 		s.RejectedPackets[code.String()] = sum.Rejected[code]
 	}
-	var weights, effective float64
-	var dispatched uint64
+	var all whole
 	for i := range targets {
-		weights += targets[i].Weight
-		effective += targets[i].EffectiveWeight
-	}
-	for i := range sum.Analyzers {
-		dispatched += sum.Analyzers[i].Dispatched
+		t := &targets[i]
+		n := analyzerCounters(sum, t.Index)
+		all.weight += t.Weight
+		all.effective += t.EffectiveWeight
+		all.dispatched += n.Dispatched
+		all.since += sinceChange(t, n)
 	}
 	for i := range targets {
-		s.Analyzers[i] = newAnalyzer(&targets[i], analyzerCounters(sum, i), weights, effective, dispatched)
+		s.Analyzers[i] = newAnalyzer(&targets[i], analyzerCounters(sum, targets[i].Index), &all)
 	}
 	return s
 }
@@ -174,7 +183,18 @@ func analyzerCounters(sum *dispatch.Counters, i int) *dispatch.AnalyzerCounters 
 	return &dispatch.AnalyzerCounters{}
 }
 
-func newAnalyzer(t *Target, n *dispatch.AnalyzerCounters, weights, effective float64, dispatched uint64) Analyzer {
+// whole is what the shares are parts of.
+type whole struct {
+	weight, effective float64
+	dispatched, since uint64
+}
+
+// sinceChange counts dispatches; those of a moment ago may not be in n yet.
+func sinceChange(t *Target, n *dispatch.AnalyzerCounters) uint64 {
+	return n.Dispatched - min(t.DispatchedBefore, n.Dispatched)
+}
+
+func newAnalyzer(t *Target, n *dispatch.AnalyzerCounters, all *whole) Analyzer {
 	return Analyzer{
 		Name:                t.Name,
 		Address:             t.Address,
@@ -184,9 +204,10 @@ func newAnalyzer(t *Target, n *dispatch.AnalyzerCounters, weights, effective flo
 		Transitions:         t.Transitions,
 		Weight:              t.Weight,
 		EffectiveWeight:     t.EffectiveWeight,
-		TargetShare:         share(t.Weight, weights),
-		EffectiveShare:      share(t.EffectiveWeight, effective),
-		ActualShare:         share(float64(n.Dispatched), float64(dispatched)),
+		TargetShare:         share(t.Weight, all.weight),
+		EffectiveShare:      share(t.EffectiveWeight, all.effective),
+		ActualShare:         share(float64(n.Dispatched), float64(all.dispatched)),
+		ActualShareNow:      share(float64(sinceChange(t, n)), float64(all.since)),
 		PickedPackets:       n.Picked,
 		DispatchedPackets:   n.Dispatched,
 		DeliveredPackets:    n.Delivered,

@@ -112,9 +112,9 @@ func TestSnapshot(t *testing.T) {
 	sum.Rejected[protocol.NackBusy] = 9
 	sum.Rejected[protocol.NackInvalid] = 1
 	s := NewSnapshot(1500*time.Millisecond, &sum, []Target{
-		{Name: "a", Address: "tcp://h:1", State: "up", Since: since, Transitions: 1, Weight: 3, EffectiveWeight: 3},
-		{Name: "b", Address: "tcp://h:2", State: "recovering", Since: since, Reason: "slow start", Transitions: 3, Weight: 2, EffectiveWeight: 1, LinkFailures: 5, LastError: "refused"},
-		{Name: "c", Address: "tcp://h:3", State: "down", Since: since, Weight: 0},
+		{DispatchedBefore: 15, Name: "a", Address: "tcp://h:1", State: "up", Since: since, Transitions: 1, Weight: 3, EffectiveWeight: 3},
+		{Index: 1, DispatchedBefore: 5, Name: "b", Address: "tcp://h:2", State: "recovering", Since: since, Reason: "slow start", Transitions: 3, Weight: 2, EffectiveWeight: 1, LinkFailures: 5, LastError: "refused"},
+		{Index: 2, Name: "c", Address: "tcp://h:3", State: "down", Since: since, Weight: 0},
 	}, DeadLetters{Packets: 4, RefusedPackets: 1, ReplayedPackets: 9, Bytes: 800, ReservedBytes: 200, MaxBytes: 1000, OldestAt: &since, Writable: true, Full: true})
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -125,12 +125,13 @@ func TestSnapshot(t *testing.T) {
 		`"redispatched_packets":0,"spilled_packets":0,"dead_lettered_packets":0,"abandoned_packets":0,"queued_packets":3,"max_queued_packets":0,` +
 		`"in_flight_packets":7,"unaccounted_packets":0,"sessions":2,"hung_up_sessions":0,"late_answers":0,"false_acks":0,"byte_budget":{"used_bytes":0,"max_bytes":0},` +
 		`"dead_letters":{"packets":4,"refused_packets":1,"replayed_packets":9,"damaged_files":0,"bytes":800,"reserved_bytes":200,"max_bytes":1000,` +
-		`"oldest_at":"2026-01-02T03:04:05Z","writable":true,"full":true},"connections":{"open":0,"max":0,"accepted":0,"refused":null,"accept_errors":null},"http":{"requests":0,"refused":null},"analyzers":[` +
-		`{"name":"a","address":"tcp://h:1","state":"up","since":"2026-01-02T03:04:05Z","transitions":1,"weight":3,"effective_weight":3,"target_share":0.6,"effective_share":0.75,"actual_share":0.75,` +
+		`"oldest_at":"2026-01-02T03:04:05Z","writable":true,"full":true},"connections":{"open":0,"max":0,"accepted":0,"refused":null,"accept_errors":null},"http":{"requests":0,"refused":null},` +
+		`"config_generation":0,"config_loaded_at":"0001-01-01T00:00:00Z","config_last_error":"","analyzers":[` +
+		`{"name":"a","address":"tcp://h:1","state":"up","since":"2026-01-02T03:04:05Z","transitions":1,"weight":3,"effective_weight":3,"target_share":0.6,"effective_share":0.75,"actual_share":0.75,"actual_share_since_change":0.75,` +
 		`"picked_packets":60,"dispatched_packets":75,"delivered_packets":70,"in_flight_packets":0,"redispatched_packets":0,"links":2,"link_failures":0,"last_error":"","ack_latency_ms":{"p50":0,"p99":0}},` +
-		`{"name":"b","address":"tcp://h:2","state":"recovering","since":"2026-01-02T03:04:05Z","reason":"slow start","transitions":3,"weight":2,"effective_weight":1,"target_share":0.4,"effective_share":0.25,"actual_share":0.25,` +
+		`{"name":"b","address":"tcp://h:2","state":"recovering","since":"2026-01-02T03:04:05Z","reason":"slow start","transitions":3,"weight":2,"effective_weight":1,"target_share":0.4,"effective_share":0.25,"actual_share":0.25,"actual_share_since_change":0.25,` +
 		`"picked_packets":40,"dispatched_packets":25,"delivered_packets":20,"in_flight_packets":0,"redispatched_packets":0,"links":0,"link_failures":5,"last_error":"refused","ack_latency_ms":{"p50":0,"p99":0}},` +
-		`{"name":"c","address":"tcp://h:3","state":"down","since":"2026-01-02T03:04:05Z","transitions":0,"weight":0,"effective_weight":0,"target_share":0,"effective_share":0,"actual_share":0,` +
+		`{"name":"c","address":"tcp://h:3","state":"down","since":"2026-01-02T03:04:05Z","transitions":0,"weight":0,"effective_weight":0,"target_share":0,"effective_share":0,"actual_share":0,"actual_share_since_change":0,` +
 		`"picked_packets":0,"dispatched_packets":0,"delivered_packets":0,"in_flight_packets":0,"redispatched_packets":0,"links":0,"link_failures":0,"last_error":"","ack_latency_ms":{"p50":0,"p99":0}}]}`
 	if string(text) != want {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
