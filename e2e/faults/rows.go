@@ -38,6 +38,7 @@ func faultRows() []harness.Row {
 		{ID: "F1", Fault: "distributor SIGTERM under load", Bound: none, Short: 3, Long: 20, Run: distributorStopped},
 		{ID: "F3", Fault: "SIGTERM with hung analyzers; a second SIGTERM", Bound: both, Short: 3, Long: 6, Run: stoppedWhileHung},
 		{ID: "F5", Fault: "three distributors restarted in turn", Bound: none, Short: 3, Long: 20, Run: rollingRestart},
+		{ID: "F6", Fault: "ten reloads in a row: weights, an analyzer leaves and returns", Bound: none, Short: 4, Long: 100, Run: reloaded},
 		{ID: "E2", Fault: "analyzer-2 killed under full load", Bound: handOver, Short: 1, Long: 5, Alone: true, Run: killedAtFullLoad},
 		{ID: "E3", Fault: "all analyzers down under full load", Bound: handOver, Short: 1, Long: 5, Alone: true, Run: allDownAtFullLoad},
 		{ID: "E4", Fault: "distributor kill -9 many times in a row", Bound: resend, Short: 10, Long: 50, Run: killedInARow},

@@ -74,6 +74,8 @@ type Stats struct {
 	Connections                           ConnectionStats
 	HTTP                                  HTTPStats
 	Analyzers                             []AnalyzerStats
+	ConfigGeneration                      uint64
+	ConfigLastError                       string
 }
 
 // ConnectionStats is what became of agents' connections.
@@ -123,6 +125,8 @@ func (s *Stats) UnmarshalJSON(text []byte) error {
 		Connections  ConnectionStats   `json:"connections"`
 		HTTP         HTTPStats         `json:"http"`
 		Analyzers    []AnalyzerStats   `json:"analyzers"`
+		Generation   uint64            `json:"config_generation"`
+		ConfigError  string            `json:"config_last_error"`
 	}
 	if err := json.Unmarshal(text, &in); err != nil {
 		return err
@@ -131,7 +135,8 @@ func (s *Stats) UnmarshalJSON(text []byte) error {
 		Redispatched: in.Redispatched, Spilled: in.Spilled, Abandoned: in.Abandoned, DeadLettered: in.DeadLettered,
 		Sessions: in.Sessions, HungUp: in.HungUp, LateAnswers: in.LateAnswers, FalseAcks: in.FalseAcks,
 		Unaccounted: in.Unaccounted, Rejected: in.Rejected,
-		Connections: in.Connections, HTTP: in.HTTP, Analyzers: in.Analyzers}
+		Connections: in.Connections, HTTP: in.HTTP, Analyzers: in.Analyzers,
+		ConfigGeneration: in.Generation, ConfigLastError: in.ConfigError}
 	return nil
 }
 
@@ -156,6 +161,7 @@ type Distributor struct {
 	lab  *Lab
 	dir  string
 	env  []string
+	file string // of its configuration; empty: none
 	by   string // shell command that confines it; empty: none
 	proc *Process
 	web  *http.Client

@@ -21,6 +21,7 @@ type Options struct {
 	AgentRelay   bool     // a relay before each distributor, where agents connect
 	Fakes        []Misbehaviour
 	Env          map[string]string // settings of the distributors, over the harness's
+	File         bool              // the analyzers are in a configuration file, for Reload
 	By           string            // shell command that confines the distributors, as "ulimit -n 256"
 }
 
@@ -97,7 +98,16 @@ func (l *Lab) newSystem(dir string, o Options) (*System, error) {
 		for k, v := range o.Env {
 			env[k] = v
 		}
-		env["LISTEN"], env["HTTP_LISTEN"], env["ANALYZERS"], env["DEAD_LETTER_DIR"] = d.Addr, d.HTTP, strings.Join(list, ","), d.DeadLetters
+		env["LISTEN"], env["HTTP_LISTEN"], env["DEAD_LETTER_DIR"] = d.Addr, d.HTTP, d.DeadLetters
+		if o.File {
+			d.file = filepath.Join(dir, d.Name+".yaml")
+			env["CONFIG_FILE"] = d.file
+			if err := d.configure(s.Analyzers); err != nil {
+				return s, err
+			}
+		} else {
+			env["ANALYZERS"] = strings.Join(list, ",")
+		}
 		for k, v := range env {
 			d.env = append(d.env, k+"="+v)
 		}
