@@ -9,7 +9,7 @@ PEER_RUNS ?= 7
 PROGRAMS := server analyzer agent loadgen demo
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test race sim faults storm chaos fuzz bench peers lint verify readme images deploy-check clean $(PROGRAMS:%=bin/%)
+.PHONY: help build demo run test race sim faults storm chaos fuzz bench peers scale lint verify readme images deploy-check clean $(PROGRAMS:%=bin/%)
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench: ## run the benchmarks, keep the result by commit, compare with the last (
 
 peers: build ## measure beside HAProxy, NGINX, NATS, rsyslog (first: bench/peers/install.sh)
 	$(GO) run ./bench/peers --runs $(PEER_RUNS) --markdown docs/peers.md --svg docs/peers.svg --json bin/peers.json
+
+scale: build ## measure cost over agents, analyzers and sizes, and fit a model: docs/scale.md (10 minutes; goes on where it was cut off)
+	$(GO) run ./bench/peers scale --markdown docs/scale.md --svg docs/scale.svg
 
 lint: ## gofmt, vet, staticcheck
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi

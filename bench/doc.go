@@ -4,6 +4,7 @@
 //	go test -run xxx -bench . ./bench
 //	bench/run.sh                          the same, kept by commit and compared
 //	go run ./bench/peers                  beside HAProxy, NGINX, NATS and rsyslog
+//	go run ./bench/peers scale            a model of cost, fitted to a grid (bench/cost)
 //
 // A benchmark first proves, or proves at its end, that it did what its name
 // says: that what was encoded is a packet, that everything was delivered, that

@@ -3,6 +3,7 @@
 //
 //	bench/peers/install.sh && make build
 //	go run ./bench/peers --runs 7 --markdown peers.md --svg peers.svg --json peers.json
+//	go run ./bench/peers scale --markdown scale.md --svg scale.svg
 //
 // Ten agents send 200-byte records to four sinks with weights 40/30/20/10. What
 // differs is the program in the middle, a process of its own like the agents

@@ -15,7 +15,7 @@ import (
 // commands are what else the program does: the grid of the scale model, and the
 // processes that compareCmd starts from its own program.
 type commands struct {
-	Scale     scaleCmd     `cmd:"" help:"Measure Sluice over a grid of agents, analyzers, sizes, rates and loops."`
+	Scale     scaleCmd     `cmd:"" help:"Measure Sluice over a grid of agents, analyzers, sizes, rates and loops, and fit a model of its cost."`
 	Sink      sinkCmd      `cmd:"" hidden:""`
 	Send      sendCmd      `cmd:"" hidden:""`
 	EmptyHTTP emptyHTTPCmd `cmd:"" hidden:"" name:"empty-http"`

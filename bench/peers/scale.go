@@ -13,7 +13,8 @@ import (
 	"sluice/bench/cost"
 )
 
-// scaleCmd measures Sluice over the points of cost.Grid.
+// scaleCmd measures Sluice over the points of cost.Grid, fits the model of
+// package cost to them, and writes what it found.
 //
 // The file of raw runs is written after each run, and what it holds is not
 // measured again: a measurement may be cut off, or made in pieces (--limit).
@@ -23,6 +24,8 @@ type scaleCmd struct {
 	Limit    time.Duration `placeholder:"TIME" help:"Stop after so long; the same command goes on from there. Default: none."`
 	Bin      string        `default:"bin" help:"Folder with server, analyzer and loadgen."`
 	JSON     string        `name:"json" default:"bin/scale.json" placeholder:"FILE" help:"Every single run."`
+	Markdown string        `placeholder:"FILE" help:"Write the model as Markdown. Default: to standard output."`
+	SVG      string        `name:"svg" placeholder:"FILE" help:"Write a chart of measured against predicted."`
 }
 
 // scaleRuns is the file of raw runs.
@@ -38,7 +41,7 @@ type scalePoint struct {
 	Runs []sample `json:"runs"`
 }
 
-// Run measures what is missing.
+// Run measures what is missing and, when nothing is, writes the reports.
 func (c *scaleCmd) Run(ctx context.Context) error {
 	if c.Runs < 1 || c.Duration < time.Second {
 		return errors.New("--runs: want at least 1; --duration: at least 1s")
@@ -47,8 +50,10 @@ func (c *scaleCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.measure(ctx, all)
-	return err
+	if complete, err := c.measure(ctx, all); err != nil || !complete {
+		return err
+	}
+	return c.write(all)
 }
 
 // load reads the runs that there are, or begins a new file. Runs of two

@@ -12,6 +12,7 @@ type summary struct {
 func (r sample) rate() float64     { return r.Rate }
 func (r sample) cpu() float64      { return r.CPU }
 func (r sample) rss() float64      { return float64(r.PeakRSS) }
+func (r sample) calls() float64    { return r.Reads + r.Writes }
 func (r sample) off() float64      { return r.Off }
 func (r sample) offShare() float64 { return r.OffShare }
 

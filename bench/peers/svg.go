@@ -46,6 +46,10 @@ func (c *canvas) bar(class string, x, y, w, h float64) {
 	fmt.Fprintf(&c.body, `<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="2"/>`+"\n", class, x, y, w, h)
 }
 
+func (c *canvas) circle(class string, x, y, r float64) {
+	fmt.Fprintf(&c.body, `<circle class="%s" cx="%.1f" cy="%.1f" r="%.1f" fill-opacity=".75"/>`+"\n", class, x, y, r)
+}
+
 func (c *canvas) done(height float64, label string) []byte {
 	var title strings.Builder
 	xml.EscapeText(&title, []byte(label))
