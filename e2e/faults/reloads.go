@@ -40,7 +40,7 @@ func reloaded(r *harness.Run) {
 			r.Fail("a bad file is generation %d, after %d", now, generation)
 		}
 		r.AwaitUp(all[len(all)-1])
-		worst = max(worst, measureShares(r, 2000))
+		worst = max(worst, measureShares(r, 10_000))
 	})
 	awaitBaseline(r, was)
 	r.See("%d reloads; shares of the last weights within %.3f %% of all; %v at first, %v at the end", generation-1, worst, was, held(r))
