@@ -13,7 +13,11 @@ type Point struct {
 }
 
 func (p Point) String() string {
-	s := fmt.Sprintf("%d agents, %d analyzers, %d B", p.Agents, p.Analyzers, p.Size)
+	agents := "agents"
+	if p.Agents == 1 {
+		agents = "agent"
+	}
+	s := fmt.Sprintf("%d %s, %d analyzers, %d B", p.Agents, agents, p.Analyzers, p.Size)
 	if p.Rate > 0 {
 		s += fmt.Sprintf(", %g/s", p.Rate)
 	}

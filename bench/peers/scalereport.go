@@ -96,6 +96,9 @@ func (m *scaleModel) preface(out *strings.Builder, chart string) {
 		"Written by `make scale`; every single run is in bin/scale.json.\n\n"+
 		"Measured %s at commit %s on %s, %d cores, %d MiB, %s; load average before it: %s.\n",
 		a.Date.Format("2006-01-02 15:04 UTC"), a.Commit, a.CPU, a.Cores, a.MemoryMB, a.Kernel, a.Load)
+	if a.busy() {
+		fmt.Fprint(out, "**Provisional: the machine had other work.**\n")
+	}
 	held := 0
 	for _, p := range m.all {
 		if p.HeldOut {
@@ -113,6 +116,9 @@ func (m *scaleModel) coefficients(out *strings.Builder) {
 	fmt.Fprintf(out, "\n## The model\n\n"+
 		"Fitted by least squares of relative errors, no coefficient negative (bench/cost). A **turn** is what a loop does at one look at a connection. As fast as it goes, an agent's turn takes what a client writes at once, 64 KiB, and a link's turn the link's part of what all agents of the loop had (256 KiB each at most); so a packet of *b* bytes has *b*/64 Ki turns of agents, and analyzers × *b* / (256 Ki × agents of the loop) turns of links, one at most. Where packets come one by one, each has one of both. Sizes hold %d bytes for what is around a body. A byte stays in the cache by the half when agents may have %.0f MiB on their way (4,096 packets or 4 MiB each).\n",
 		cost.FrameBytes, m.model.Cache/(1<<20))
+	typical := cost.Point{Agents: 10, Analyzers: 8, Size: 200, Loops: 1}
+	fmt.Fprintf(out, "A **core** that a loop has for itself carries a second by the packet's CPU: the model has %s packets/s for %s.\n",
+		short(1e6/m.model.CPU.Predict(typical)), typical)
 	for _, j := range m.judged() {
 		fit, held := j.errors(m.all, false), j.errors(m.all, true)
 		fmt.Fprintf(out, "\n**%s**", j.title)
@@ -157,6 +163,18 @@ func (m *scaleModel) row(out *strings.Builder, i int) {
 		coefficient(said), 100*(said/p.CPU-1))
 }
 
+// loopsOff is the mean error, with its sign, at the points of small packets with
+// several loops.
+func (m *scaleModel) loopsOff() (off float64, points int) {
+	for _, p := range m.all {
+		if p.Loops > 1 && p.Size <= 200 {
+			off += m.model.CPU.Predict(p.Point)/p.CPU - 1
+			points++
+		}
+	}
+	return off / float64(max(points, 1)), points
+}
+
 // poorLimit is from where an error is told among the poor ones.
 const poorLimit = 0.2
 
@@ -182,12 +200,17 @@ func (m *scaleModel) poor(out *strings.Builder) {
 		fmt.Fprint(out, "- none\n")
 	}
 	fmt.Fprintf(out, "\nThe measurement itself is not quiet: at %d of %d points the dearest run cost more than 1.25 times the cheapest.\n", wide, len(m.all))
+	if off, points := m.loopsOff(); points > 0 {
+		fmt.Fprintf(out, "\nAt the %d points of small packets with several loops the prediction is %+.0f %% off on average. The model says that loops cost each other nothing; here they share two cores with agents and analyzers, and what it says of many loops may be too good by as much or more.\n", points, 100*off)
+	}
 	fmt.Fprint(out, `
 - **Memory as fast as it goes** is told within a factor, not within per cents: how much is held depends on how late analyzers are just then. What holds is its bound (`+"`server --check`"+` prints it), not the model.
 - **Between one by one and as fast as it goes** nothing was measured: the cost falls from the one to the other as packets begin to share turns.
 - **Two cores** are all there was. That loops do not disturb each other on cores of their own is the design, and the points with two loops are a hint of it on cores that they shared with agents and analyzers; it is not a measurement of 16.
 - **Loopback** charges the delivery of what is written to the writer. A network card does part of that on other CPUs, adds interrupts of its own, and a longer way.
-- **The form of the model** was chosen on a dry run over two thirds of the same grid, with its errors at held-out points in sight; the coefficients never saw them. Errors at points of quite another kind may be larger.
+- **The form of the model** was chosen on a dry run over 36 of the same points, once each, with its errors at held-out points in sight; the coefficients never saw them. Four held-out points were not in the dry run: 1 agent, 2 analyzers, 64 KiB; 10, 8, 16 KiB; 10, 32, 2 KiB; 1000, 32, 200 B. Errors at points of quite another kind may be larger.
+- **Refusals are in the price:** 1,000 agents without any pause are told busy for a part of what they send, and a packet pays for those too. Agents that have a pause cost less.
+- **The bandwidth of memory** is no term. How near it was here was not measured; 64 cores may well fill it, at the hundreds of Gbit/s that the predictions by CPU alone arrive at.
 - Terms for bytes, turns and cut frames rise together with the size; their sum is better known than each of them.
 `)
 }
@@ -204,7 +227,7 @@ Nothing below was measured. **Assumed**: cores like those above; loops share not
 
 ### 16 and 64 cores: 1,000 busy agents, 32 analyzers
 
-| cores | loops | packet | predicted CPU µs | predicted packets/s by CPU | Gbit/s | at 25 Gbit/s | at 100 Gbit/s |
+| cores | loops | packet | predicted CPU µs | predicted packets/s by CPU | Gbit/s of that | at 25 Gbit/s | at 100 Gbit/s |
 |--:|--:|--:|--:|--:|--:|--:|--:|
 `, percent(e.Worst))
 	for _, cores := range []int{16, 64} {
