@@ -3,29 +3,11 @@ package e2e
 import (
 	"bufio"
 	"context"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 )
-
-// TestReadmeShowsTheExamples: what the README prints is what the tests run.
-func TestReadmeShowsTheExamples(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"agent.py", "analyzer.py"} {
-		program, err := os.ReadFile("../examples/python/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(string(readme), strings.TrimSpace(string(program))) {
-			t.Errorf("README.md does not print examples/python/%s as it is", name)
-		}
-	}
-}
 
 // TestPython: the Python agent, which says no HELLO, hears that its packets
 // were delivered, and the Python analyzer gets its share.

@@ -16,7 +16,7 @@ import (
 	"sluice/protocol"
 )
 
-// The programs of examples/python are shown in the README as they are; so they
+// The programs of examples/python are what the README sends people to; so they
 // have to work as they are.
 func python(t *testing.T, script string, args ...string) *exec.Cmd {
 	t.Helper()
