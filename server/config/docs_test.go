@@ -2,6 +2,8 @@ package config
 
 import (
 	"io"
+	"os"
+	"strings"
 	"testing"
 
 	"sluice/internal/docstest"
@@ -27,5 +29,13 @@ func TestOperationsHasEverySetting(t *testing.T) {
 			all[i].Default = "" // too long for a table
 		}
 	}
-	docstest.Settings(t, "../../docs/OPERATIONS.md", "server", all)
+	const document = "../../docs/OPERATIONS.md"
+	docstest.Settings(t, document, "server", all)
+	text, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "Changed while it runs: `" + strings.Join(liveSettings, "`, `") + "`."; !strings.Contains(string(text), want) {
+		t.Errorf("%s does not say: %s", document, want)
+	}
 }
