@@ -213,9 +213,13 @@ func TestFailures(t *testing.T) {
 				keep(t, s, packet(0, 5), false)
 				written(t, s)
 			}
+			frames := [][]byte{packet(1, 5), packet(2, 5)}
+			for _, f := range frames { // before the fault, after which there are no places
+				await.True(t, "a place", func() bool { return s.TryReserve(len(f)) })
+			}
 			d.set(fail)
-			keep(t, s, packet(1, 5), false)
-			keep(t, s, packet(2, 5), true)
+			s.Put(frames[0], false)
+			s.Put(frames[1], true)
 			await.True(t, "unwritable", func() bool { return !s.Status().Writable })
 			d.set(func(d *badDisk) { d.room, d.syncs, d.creates, d.truncates = -1, nil, nil, nil })
 			await.True(t, "writable", func() bool { return s.Status().Writable })
