@@ -2,12 +2,16 @@ package node
 
 import (
 	"fmt"
+	"log/slog"
+	"net"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"sluice/agent/ship"
+	"sluice/internal/await"
 )
 
 // small makes a world whose receiver takes frames of 4 KiB.
@@ -121,4 +125,51 @@ func TestUnfinishedLineIsNoLag(t *testing.T) {
 	w.write("a.log", "o\n")
 	w.expect("one", "two")
 	w.awaitFile(8, 0, 0)
+}
+
+// A stream cannot go back: what is too large is lost, counted, and told once.
+func TestStreamTooLarge(t *testing.T) {
+	var log logged
+	w := small(t, func(c *Config) {
+		c.Once, c.Files, c.Listen, c.Linger = false, nil, []string{"tcp://127.0.0.1:0"}, 0
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	w.start()
+	c, err := net.Dial("tcp", w.node.Bound()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	long := strings.Repeat("x", 5000) + "\n"
+	for n := int64(1); n <= 3; n++ {
+		if _, err := c.Write([]byte(long)); err != nil {
+			t.Fatal(err)
+		}
+		await.True(t, "counted", func() bool { return w.node.Stats().Streams.Lost == n*int64(len(long)) })
+	}
+	if _, err := c.Write([]byte("short\n")); err != nil {
+		t.Fatal(err)
+	}
+	w.expect("short")
+	if n := strings.Count(log.String(), "is refused and lost"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, log.String())
+	}
+}
+
+// logged is what a logger wrote. Safe for concurrent use.
+type logged struct {
+	mu  sync.Mutex
+	out strings.Builder
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.out.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.out.String()
 }
