@@ -15,7 +15,10 @@ type upCmd struct{}
 
 // Run runs the system until interrupted.
 func (upCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
-	s, err := startSystem(ctx, o, log)
+	if o.Target != targetProcess {
+		return fmt.Errorf("up runs in one process; for containers: docker compose up --build -d")
+	}
+	s, err := startLocal(ctx, o, log)
 	if err != nil {
 		return err
 	}
@@ -28,8 +31,8 @@ func (upCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
 	return s.stop()
 }
 
-// with runs a demonstration against a system of its own.
-func with(ctx context.Context, o *options, log *slog.Logger, run func(*system, *lines) error) error {
+// with runs a demonstration against a system of its own, or the one that runs.
+func with(ctx context.Context, o *options, log *slog.Logger, demonstrate func(system, *lines) error) error {
 	l, err := readLines(o.From)
 	if err != nil {
 		return err
@@ -38,7 +41,12 @@ func with(ctx context.Context, o *options, log *slog.Logger, run func(*system, *
 	if err != nil {
 		return err
 	}
-	broken := run(s, l)
+	broken := look(os.Stdout, func() error {
+		if err := awaitSteady(ctx, s, steadyLimit); err != nil {
+			return err
+		}
+		return demonstrate(s, l)
+	})
 	if err := s.stop(); err != nil {
 		return fmt.Errorf("stopping: %w", err)
 	}
@@ -49,7 +57,11 @@ type allCmd struct{}
 
 // Run runs all demonstrations, each against a fresh system.
 func (allCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
-	fmt.Println("Sluice: one distributor, four analyzers with weights 40/30/20/10, all in this process.")
+	where := "all in this process"
+	if o.Target == targetCompose {
+		where = "in the containers of docker-compose.yml"
+	}
+	fmt.Printf("Sluice: one distributor, four analyzers with weights 40/30/20/10, %s.\n", where)
 	var broken error
 	for _, demonstration := range []interface {
 		Run(context.Context, *options, *slog.Logger) error
@@ -70,10 +82,13 @@ const splitSlack = 10
 
 // Run shows the split: 1,000 packets, or every line of the files given.
 func (weightsCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
-	return with(ctx, o, log, func(s *system, l *lines) error {
+	return with(ctx, o, log, func(s system, l *lines) error {
+		before, first, err := counted(ctx, s)
+		if err != nil {
+			return err
+		}
 		count, from := uint64(1000), "over 10 connections"
 		var r sent
-		var err error
 		if len(l.patterns) > 0 {
 			r, err = ship(ctx, s.agentAddr(), l.patterns)
 			count, from = r.accepted, "of real files, shipped by an agent"
@@ -83,39 +98,48 @@ func (weightsCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		st := s.distributor.Stats()
-		got := s.received()
+		after, last, err := counted(ctx, s)
+		if err != nil {
+			return err
+		}
 		promises := []promise{{
-			"delivered", fmt.Sprintf("%d of %d", count, count), fmt.Sprintf("%d of %d", r.delivered, r.accepted), r.delivered == count,
+			"delivered", fmt.Sprintf("%d of %d", count, count), fmt.Sprintf("%d of %d", r.delivered, r.accepted), r.delivered == count, false,
 		}}
 		var total float64
 		for _, w := range weights {
 			total += w
 		}
 		for i, w := range weights {
-			want := float64(count) * w / total
-			off := float64(got[i]) - want
+			want, got := float64(count)*w/total, after[i]-before[i]
+			off := float64(got) - want
 			promises = append(promises, promise{
-				st.Analyzers[i].Name, fmt.Sprintf("%.0f ± %d  (%.0f %%)", want, splitSlack, 100*w/total),
-				fmt.Sprintf("%d  (%.2f %%)", got[i], 100*float64(got[i])/float64(count)),
-				off <= splitSlack && off >= -splitSlack,
+				last.Analyzers[i].Name, fmt.Sprintf("%.0f ± %d  (%.0f %%)", want, splitSlack, 100*w/total),
+				fmt.Sprintf("%d  (%.2f %%)", got, 100*float64(got)/float64(count)),
+				off <= splitSlack && off >= -splitSlack, disturbed(&first, &last),
 			})
 		}
-		promises = append(promises, ledger(st))
+		promises = append(promises, ledger(last))
 		return verdict(os.Stdout, fmt.Sprintf("Weights: %d packets %s", count, from), promises)
 	})
 }
 
+// counted is what the analyzers and the distributor have counted so far.
+func counted(ctx context.Context, s system) ([]uint64, stats.Snapshot, error) {
+	got, err := s.received(ctx)
+	st, err2 := s.stats(ctx)
+	return got, st, errors.Join(err, err2)
+}
+
 // ledger is the promise that every packet is accounted for.
 func ledger(st stats.Snapshot) promise {
-	return promise{"unaccounted", "0", fmt.Sprint(st.UnaccountedPackets), st.UnaccountedPackets == 0}
+	return promise{"unaccounted", "0", fmt.Sprint(st.UnaccountedPackets), st.UnaccountedPackets == 0, false}
 }
 
 type throughputCmd struct{}
 
 // Run shows the speed: what the seed promised, and what there is.
 func (throughputCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
-	return with(ctx, o, log, func(s *system, l *lines) error {
+	return with(ctx, o, log, func(s system, l *lines) error {
 		few, err := send(ctx, load{addr: s.agentAddr(), conns: 10, count: 2000, lines: l})
 		if err != nil {
 			return err
@@ -127,11 +151,14 @@ func (throughputCmd) Run(ctx context.Context, o *options, log *slog.Logger) erro
 			return err
 		}
 		rate := float64(most.delivered) / most.took.Seconds()
-		st := s.distributor.Stats()
+		st, err := s.stats(ctx)
+		if err != nil {
+			return err
+		}
 		return verdict(os.Stdout, "Throughput: 10 connections, one message a packet, every packet analysed and acknowledged", []promise{
-			{"2,000 packets", "2000 delivered", fmt.Sprintf("%d in %v", few.delivered, few.took.Round(time.Millisecond)), few.delivered == 2000},
-			{"as many as it can in 5 s", "over 800/s", fmt.Sprintf("%d delivered, %.0f/s", most.delivered, rate), rate > 800},
-			{"not delivered", "0", fmt.Sprint(few.failed + most.failed), few.failed+most.failed == 0},
+			{"2,000 packets", "2000 delivered", fmt.Sprintf("%d in %v", few.delivered, few.took.Round(time.Millisecond)), few.delivered == 2000, false},
+			{"as many as it can in 5 s", "over 800/s", fmt.Sprintf("%d delivered, %.0f/s", most.delivered, rate), rate > 800, true},
+			{"not delivered", "0", fmt.Sprint(few.failed + most.failed), few.failed+most.failed == 0, false},
 			ledger(st),
 		})
 	})

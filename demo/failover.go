@@ -26,8 +26,12 @@ const (
 
 // Run kills analyzer-2 under load and starts it again.
 func (failoverCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
-	return with(ctx, o, log, func(s *system, l *lines) error {
+	return with(ctx, o, log, func(s system, l *lines) error {
 		fmt.Printf("\nFailover: %d packets a second over 10 connections; analyzer-2 is killed, and started again\n", failoverRate)
+		show, err := newLive(ctx, os.Stdout, s)
+		if err != nil {
+			return err
+		}
 		sending, stop := context.WithCancel(ctx)
 		defer stop()
 		var total sent
@@ -37,29 +41,42 @@ func (failoverCmd) Run(ctx context.Context, o *options, log *slog.Logger) error 
 			total, err = send(sending, load{addr: s.agentAddr(), conns: 10, rate: failoverRate, lines: l})
 			ended <- err
 		}()
-		seen, err := failover(ctx, s, newLive(os.Stdout, s))
+		seen, err := failover(ctx, s, show)
 		stop()
 		if err := errors.Join(err, <-ended); err != nil {
 			return err
 		}
+		st, err := s.stats(ctx)
+		if err != nil {
+			return err
+		}
 		return verdict(os.Stdout, "Failover: 0 lost", append(seen.promises(),
-			promise{"delivered", "all", fmt.Sprintf("%d of %d", total.delivered, total.accepted), total.delivered == total.accepted && total.accepted > 0},
-			ledger(s.distributor.Stats())))
+			promise{"delivered", "all", fmt.Sprintf("%d of %d", total.delivered, total.accepted), total.delivered == total.accepted && total.accepted > 0, false},
+			ledger(st)))
 	})
 }
 
 // failoverSeen is what was seen of it: shares over the settled phases, and the
 // times between them.
 type failoverSeen struct {
-	before, without, after []float64 // per cent, by analyzer
+	before, without, after phase
 	moved, back            time.Duration
 }
 
-func failover(ctx context.Context, s *system, show *live) (seen failoverSeen, err error) {
+// failover leaves the analyzer running, also when it is interrupted.
+func failover(ctx context.Context, s system, show *live) (seen failoverSeen, err error) {
 	if seen.before, err = show.phase(ctx, "all four are up", phaseTime); err != nil {
 		return seen, err
 	}
-	s.analyzers[victim].Kill()
+	running := false
+	defer func() {
+		if !running {
+			err = errors.Join(err, s.restart(victim))
+		}
+	}()
+	if err := s.kill(victim); err != nil {
+		return seen, err
+	}
 	seen.moved, err = show.until(ctx, "analyzer-2 was killed", func(now *stats.Snapshot) bool { return now.Analyzers[victim].EffectiveWeight == 0 })
 	if err != nil {
 		return seen, err
@@ -67,6 +84,7 @@ func failover(ctx context.Context, s *system, show *live) (seen failoverSeen, er
 	if seen.without, err = show.phase(ctx, "three are up", phaseTime); err != nil {
 		return seen, err
 	}
+	running = true
 	if err := s.restart(victim); err != nil {
 		return seen, err
 	}
@@ -87,9 +105,9 @@ func (f failoverSeen) promises() []promise {
 	}
 	return []promise{
 		sharesKept("shares before", weights, f.before),
-		{"its share moved within", moveLimit.String(), atMost(f.moved), f.moved <= moveLimit},
+		{"its share moved within", moveLimit.String(), atMost(f.moved), f.moved <= moveLimit, true},
 		sharesKept("shares without it", alone, f.without),
-		{"its share came back after", "checks and slow start", f.back.Round(100 * time.Millisecond).String(), f.back < settleLimit},
+		{"its share came back after", "checks and slow start", f.back.Round(100 * time.Millisecond).String(), f.back < settleLimit, true},
 		sharesKept("shares afterwards", weights, f.after),
 	}
 }
@@ -100,17 +118,17 @@ func atMost(d time.Duration) string {
 }
 
 // sharesKept compares shares with weights.
-func sharesKept(what string, want [len(weights)]float64, seen []float64) promise {
+func sharesKept(what string, want [len(weights)]float64, over phase) promise {
 	var sum float64
 	for _, w := range want {
 		sum += w
 	}
-	p := promise{what: what, kept: true}
+	p := promise{what: what, kept: true, noisy: over.disturbed}
 	for i, w := range want {
 		share := 100 * w / sum
 		p.promised += fmt.Sprintf(" %5.2f", share)
-		p.seen += fmt.Sprintf(" %5.2f", seen[i])
-		if off := seen[i] - share; off > shareSlack || off < -shareSlack {
+		p.seen += fmt.Sprintf(" %5.2f", over.shares[i])
+		if off := over.shares[i] - share; off > shareSlack || off < -shareSlack {
 			p.kept = false
 		}
 	}

@@ -23,7 +23,7 @@ const (
 type live struct {
 	w        io.Writer
 	terminal bool
-	system   *system
+	system   system
 	begin    time.Time
 	lines    int // of the table on the screen
 
@@ -31,21 +31,41 @@ type live struct {
 	lastAt time.Time
 }
 
-func newLive(w *os.File, s *system) *live {
-	first := s.distributor.Stats()
-	return &live{w: w, terminal: term.IsTerminal(int(w.Fd())), system: s, begin: time.Now(), last: &first, lastAt: time.Now()}
+func newLive(ctx context.Context, w *os.File, s system) (*live, error) {
+	first, err := s.stats(ctx)
+	return &live{w: w, terminal: term.IsTerminal(int(w.Fd())), system: s, begin: time.Now(), last: &first, lastAt: time.Now()}, err
 }
 
-// phase watches for a time and returns the shares of the analyzers over it, in
-// per cent of what was delivered.
-func (v *live) phase(ctx context.Context, title string, d time.Duration) ([]float64, error) {
-	first := v.system.distributor.Stats()
+// phase watches for a time and returns the shares of the analyzers over it.
+func (v *live) phase(ctx context.Context, title string, d time.Duration) (p phase, err error) {
+	first, err := v.system.stats(ctx)
+	if err != nil {
+		return p, err
+	}
 	end := time.Now().Add(d)
 	if _, err := v.until(ctx, title, func(*stats.Snapshot) bool { return time.Now().After(end) }); err != nil {
-		return nil, err
+		return p, err
 	}
-	now := v.system.distributor.Stats()
-	return shares(&first, &now), nil
+	now, err := v.system.stats(ctx)
+	return phase{shares(&first, &now), disturbed(&first, &now)}, err
+}
+
+// phase is what was seen over a time.
+type phase struct {
+	shares    []float64 // of the analyzers, in per cent of what was delivered
+	disturbed bool
+}
+
+// disturbed says whether packets went elsewhere than the weights say, because an
+// analyzer did not keep up or was taken for dead. On a machine that is too busy to
+// let the analyzers run, that is right, and says nothing about the split.
+func disturbed(from, to *stats.Snapshot) bool {
+	for i := range to.Analyzers {
+		if to.Analyzers[i].Transitions != from.Analyzers[i].Transitions {
+			return true
+		}
+	}
+	return to.SpilledPackets != from.SpilledPackets || to.RedispatchedPackets != from.RedispatchedPackets
 }
 
 // until watches until a condition holds, and returns how long that took.
@@ -56,7 +76,10 @@ func (v *live) until(ctx context.Context, title string, ok func(*stats.Snapshot)
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
-		now := v.system.distributor.Stats()
+		now, err := v.system.stats(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", title, err)
+		}
 		if ok(&now) {
 			v.show(title, &now, true)
 			return time.Since(begin), nil

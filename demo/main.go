@@ -1,5 +1,6 @@
 // Demo runs the whole system in one process: a distributor, four analyzers
 // with weights 40/30/20/10, and agents; and shows that it keeps its promises.
+// With --target compose it shows the same of the containers that run.
 package main
 
 import (
@@ -23,14 +24,21 @@ type options struct {
 	Failover   failoverCmd   `cmd:"" help:"Kill analyzer-2 under load, watch its share move to the others, restart it, watch it come back."`
 	Throughput throughputCmd `cmd:"" help:"Send 2,000 packets over 10 connections, then as many as possible in 5 s."`
 
+	Target    string           `help:"process: everything in this process. compose: the containers of docker-compose.yml, which must be up; failover kills one of them and starts it again." enum:"process,compose" default:"process" env:"DEMO_TARGET"`
 	From      []string         `help:"Send the lines of these log files (glob, repeatable) in place of made-up ones." placeholder:"GLOB"`
-	Host      string           `help:"Address to bind; ports are 9000 and 8000 (distributor), 9001-9004 and 8001-8004 (analyzers)." default:"127.0.0.1" env:"DEMO_HOST"`
+	Host      string           `help:"Address to bind, or where the containers are reached; ports are 9000 and 8000 (distributor), 9001-9004 and 8001-8004 (analyzers)." default:"127.0.0.1" env:"DEMO_HOST"`
 	SlowStart time.Duration    `help:"From the return of an analyzer to its full share." default:"4s" env:"SLOW_START"`
 	AnyPort   bool             `help:"Bind free ports in place of the documented ones." env:"DEMO_ANY_PORT"`
 	LogFormat string           `help:"Log as text or json." enum:"text,json" default:"text" env:"LOG_FORMAT"`
 	LogLevel  string           `help:"Log level: debug, info, warn, error." enum:"debug,info,warn,error" default:"error" env:"LOG_LEVEL"`
 	Version   kong.VersionFlag `help:"Print the version."`
 }
+
+// The values of Target.
+const (
+	targetProcess = "process"
+	targetCompose = "compose"
+)
 
 // errBroken says that a promise was not kept; the table has told which.
 var errBroken = errors.New("a promise was broken")

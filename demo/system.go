@@ -2,123 +2,74 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"os"
-	"strconv"
 	"time"
 
-	analyzer "sluice/analyzer/node"
-	"sluice/server/config"
-	distributor "sluice/server/node"
 	"sluice/server/stats"
 )
 
 // weights of analyzer-1 to analyzer-4.
 var weights = [...]float64{40, 30, 20, 10}
 
-// system is a distributor with its analyzers, in this process.
-type system struct {
-	analyzers   []*analyzer.Node
-	distributor *distributor.Node
-	letters     string // the dead-letter folder, which goes with the system
-	log         *slog.Logger
-}
-
 const (
 	startLimit = 15 * time.Second
 	stopLimit  = 15 * time.Second
 )
 
-// startSystem starts everything and waits until all analyzers are up.
-func startSystem(ctx context.Context, o *options, log *slog.Logger) (*system, error) {
-	s := &system{log: log}
-	cfg := config.Default()
-	cfg.SlowStart = o.SlowStart
-	port := func(p int) string {
-		if o.AnyPort {
-			p = 0
-		}
-		return net.JoinHostPort(o.Host, strconv.Itoa(p))
-	}
-	cfg.Listen, cfg.HTTPListen = port(9000), port(8000)
-	cfg.Analyzers = nil
-	for i, w := range weights {
-		name := fmt.Sprintf("analyzer-%d", i+1)
-		a, err := analyzer.Start(analyzer.Config{Name: name, Listen: port(9001 + i), HTTP: port(8001 + i), Logger: log})
-		if err != nil {
-			return nil, errors.Join(err, s.stop())
-		}
-		s.analyzers = append(s.analyzers, a)
-		cfg.Analyzers = append(cfg.Analyzers, config.Analyzer{Name: name, Addr: a.Addr(), Weight: w})
-	}
-	var err error
-	if s.letters, err = os.MkdirTemp("", "sluice-demo-"); err != nil {
-		return nil, errors.Join(err, s.stop())
-	}
-	cfg.DeadLetterDir = s.letters
-	if s.distributor, err = distributor.Start(cfg, log); err != nil {
-		return nil, errors.Join(err, s.stop())
-	}
-	if err := s.awaitUp(ctx); err != nil {
-		return nil, errors.Join(err, s.stop())
-	}
-	return s, nil
+// system is what a demonstration runs against: a distributor and the analyzers
+// of the weights. Analyzers are numbered from 0.
+type system interface {
+	agentAddr() string // where agents connect
+	stats(ctx context.Context) (stats.Snapshot, error)
+	received(ctx context.Context) ([]uint64, error) // packets, as each analyzer counted them itself
+	kill(i int) error                               // an analyzer dies, answering nobody
+	restart(i int) error                            // and is there again, at its old address
+	stop() error                                    // what the demonstration started
 }
 
-// awaitUp waits until every analyzer is up.
-func (s *system) awaitUp(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
+// startSystem starts the system that was asked for, or finds the one that runs.
+func startSystem(ctx context.Context, o *options, log *slog.Logger) (system, error) {
+	if o.Target == targetCompose {
+		return findCompose(ctx, o.Host)
+	}
+	return startLocal(ctx, o, log)
+}
+
+// awaitSteady waits until every analyzer is up with its full weight, so that the
+// split is that of the weights.
+func awaitSteady(ctx context.Context, s system, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
-	for s.distributor.Health().Status != stats.Healthy {
+	for {
+		st, err := s.stats(ctx)
+		if err == nil {
+			if err = unsteady(st); err == nil {
+				return nil
+			}
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the analyzers did not come up: %w", ctx.Err())
+			return fmt.Errorf("the system is not ready: %w", err)
 		case <-poll.C:
 		}
 	}
+}
+
+// unsteady says what is not as the weights want it, if anything.
+func unsteady(st stats.Snapshot) error {
+	if len(st.Analyzers) != len(weights) {
+		return fmt.Errorf("it has %d analyzers, and %d are to be shown", len(st.Analyzers), len(weights))
+	}
+	for i, a := range st.Analyzers {
+		switch {
+		case a.Weight != weights[i]:
+			return fmt.Errorf("%s has weight %v, and %v is to be shown", a.Name, a.Weight, weights[i])
+		case a.State != stats.StateUp || a.EffectiveWeight != a.Weight:
+			return fmt.Errorf("%s is %s with weight %v of %v: %s %s", a.Name, a.State, a.EffectiveWeight, a.Weight, a.Reason, a.LastError)
+		}
+	}
 	return nil
-}
-
-// stop drains the distributor, then stops the analyzers.
-func (s *system) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
-	defer cancel()
-	var err error
-	if s.distributor != nil {
-		err = s.distributor.Shutdown(ctx)
-	}
-	for _, a := range s.analyzers {
-		err = errors.Join(err, a.Stop(ctx))
-	}
-	if s.letters != "" {
-		err = errors.Join(err, os.RemoveAll(s.letters))
-	}
-	return err
-}
-
-// restart starts an analyzer again that was killed, at its old address.
-func (s *system) restart(i int) error {
-	old := s.analyzers[i]
-	a, err := analyzer.Start(analyzer.Config{Name: old.Name(), Listen: old.Addr(), HTTP: old.HTTPAddr(), Logger: s.log})
-	if err == nil {
-		s.analyzers[i] = a
-	}
-	return err
-}
-
-// agentAddr is where agents connect.
-func (s *system) agentAddr() string { return s.distributor.Addr().String() }
-
-// received returns how many packets each analyzer counted itself.
-func (s *system) received() []uint64 {
-	out := make([]uint64, len(s.analyzers))
-	for i, a := range s.analyzers {
-		out[i] = a.Stats().ReceivedPackets
-	}
-	return out
 }
