@@ -3,12 +3,28 @@
 # distributor, an analyzer and an agent that really run, the queries of the
 # dashboard, the rules, and the unit tests of the rules.
 #
+# First, systemd's units (see systemd/check.sh), and Kubernetes' manifests by its own
+# types, which are a module of their own and may have to be downloaded.
+#
 # Where promtool is not installed, it is taken out of Debian's package prometheus
 # into bin/: nothing is installed, no service is started, and root is needed only
 # where apt has no lists yet. Where that fails too, nothing is checked; the last
 # lines say so, and the exit code is 0 unless CHECK=must.
 set -eu
 cd "$(dirname "$0")/.."
+deploy/systemd/check.sh
+
+if (cd deploy/kubernetes && "${GO:-go}" mod download); then
+	(cd deploy/kubernetes && "${GO:-go}" vet ./... && "${GO:-go}" test -count 1 ./...)
+else
+	cat >&2 <<-'END'
+		****************************************************************************
+		deploy/kubernetes: NOT RUN. The module k8s.io/api could not be downloaded.
+		The manifests are UNCHECKED.
+		****************************************************************************
+	END
+	[ "${CHECK:-}" != must ]
+fi
 
 fetch() {
 	command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
