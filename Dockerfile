@@ -1,6 +1,6 @@
 # One image for each program: docker build --target server (analyzer, agent,
-# loadgen, demo). All are built by one stage, so that the second target costs
-# nothing. Nothing here needs BuildKit. docs/DEPLOY.md says how they are run.
+# loadgen). All are built by one stage, so that the second target costs nothing.
+# Nothing here needs BuildKit. docs/DEPLOY.md says how they are run.
 ARG GO_IMAGE=golang:1.26
 
 FROM ${GO_IMAGE} AS build
@@ -13,8 +13,9 @@ COPY . .
 # tells it).
 ARG VERSION=dev
 RUN go build -trimpath -buildvcs=false -ldflags "-s -w -X sluice/internal/cli.version=${VERSION}" -o /out/ \
-        ./server ./analyzer ./agent ./loadgen ./demo \
- && mkdir /out/state
+        ./server ./analyzer ./agent ./loadgen \
+ && mkdir /out/state \
+ && rm -rf "$(go env GOCACHE)"
 # So that what the build leaves behind can be found and removed:
 # docker image prune --filter label=org.opencontainers.image.title=Sluice
 ARG REVISION=
@@ -57,12 +58,6 @@ ENTRYPOINT ["/agent"]
 FROM base AS loadgen
 COPY --from=build /out/loadgen /loadgen
 ENTRYPOINT ["/loadgen"]
-
-FROM base AS demo
-COPY --from=build /out/demo /demo
-ENV DEMO_HOST=0.0.0.0 TMPDIR=/var/lib/sluice
-EXPOSE 9000 8000 9001 9002 9003 9004 8001 8002 8003 8004
-ENTRYPOINT ["/demo"]
 
 # What `docker build .` makes without a target.
 FROM server

@@ -10,9 +10,10 @@ TESTFLAGS ?=
 # Packages that leave something out under the race detector say so by this file.
 UNRACED = $(patsubst %/,./%,$(sort $(dir $(shell git ls-files '*race_off_test.go'))))
 PROGRAMS := server analyzer agent loadgen demo
+IMAGES := server analyzer agent loadgen
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test race unraced sim faults storm chaos fuzz bench peers scale lint verify readme images deploy-check clean $(PROGRAMS:%=bin/%)
+.PHONY: help build demo run test race unraced sim faults storm chaos fuzz bench peers scale lint verify readme images compose-test deploy-check clean $(PROGRAMS:%=bin/%)
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,11 +73,14 @@ lint: ## gofmt, vet, staticcheck
 readme: build ## run the commands of README.md and docs/OPERATIONS.md
 	./.ci/readme
 
-images: ## build the images of the five programs with docker
-	@for p in $(PROGRAMS); do docker build --target $$p --build-arg VERSION=$(VERSION) \
+images: ## build the images sluice-server, -analyzer, -agent, -loadgen with docker
+	@for p in $(IMAGES); do docker build --target $$p --build-arg VERSION=$(VERSION) \
 	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null) -t sluice-$$p:latest . || exit 1; done
 
-deploy-check: ## have promtool check /metrics, the dashboard and the alert rules
+compose-test: ## build the images, run docker-compose.yml, hurt it, and leave nothing behind
+	GO='$(GO)' e2e/compose/run.sh
+
+deploy-check: ## check units, manifests, /metrics, dashboard and alert rules by their own tools
 	GO='$(GO)' deploy/check.sh
 
 verify: lint race unraced fuzz readme deploy-check ## all that must be green before a change lands

@@ -35,7 +35,7 @@ func start(t *testing.T) *system {
 	s.run("up", "--detach")
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%s", s.run("logs", "--tail", "40"))
+			t.Logf("%s", s.run("logs", "--no-color", "--tail", "40"))
 		}
 	})
 	return s
@@ -54,7 +54,8 @@ func (s *system) docker(args ...string) string {
 
 func (s *system) command(args ...string) string {
 	s.t.Helper()
-	cmd := exec.CommandContext(s.t.Context(), args[0], args[1:]...)
+	// Not the test's own context, which has ended when the logs are asked for.
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = "../.."
 	var out, faults bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &faults

@@ -42,13 +42,14 @@ export REVISION=$COMPOSE_PROJECT_NAME VERSION=compose-test
 export SLOW_START=2
 export LOGS
 LOGS=$(mktemp -d)
-compose+=(-f docker-compose.yml -f docker-compose.agent.yml -f e2e/compose/receipts.yml --profile load)
+chmod 755 "$LOGS" # the agent is another user
+compose+=(-f docker-compose.yml -f docker-compose.agent.yml -f e2e/compose/receipts.yml)
 export SLUICE_COMPOSE="${compose[*]}"
 
 base=$(sed -n 's/^ARG GO_IMAGE=//p' Dockerfile)
 standin=
 tear_down() {
-  "${compose[@]}" down --volumes --remove-orphans --rmi all --timeout 5 >/dev/null 2>&1 || echo "e2e/compose: down failed" >&2
+  "${compose[@]}" --profile load down --volumes --remove-orphans --rmi all --timeout 5 >/dev/null 2>&1 || echo "e2e/compose: down failed" >&2
   docker image prune --force --filter "label=org.opencontainers.image.revision=$REVISION" >/dev/null || true
   [ -z "$standin" ] || docker image rm "$standin" >/dev/null || true
   rm -rf "$LOGS"
@@ -62,7 +63,7 @@ if ! docker image inspect "$base" >/dev/null 2>&1; then
   e2e/compose/standin.sh "$base"
 fi
 echo "== building the images ($SECONDS s)"
-if ! log=$("${compose[@]}" build --force-rm 2>&1); then tail -30 <<<"$log"; exit 1; fi
+if ! log=$("${compose[@]}" --profile load build --force-rm 2>&1); then tail -30 <<<"$log"; exit 1; fi
 echo "== built ($SECONDS s)"
 "${GO:-go}" test -count 1 -v -timeout 5m ./e2e/compose
 echo "== e2e/compose: all is well ($SECONDS s)"

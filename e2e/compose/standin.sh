@@ -19,7 +19,7 @@ chmod 1777 "$files/tmp"
 "$go" mod download -json | sed -n 's/^\t"\(Info\|GoMod\|Zip\)": "\(.*\)",$/\2/p' | sed "s,^$cache/,," |
 	tar -C "$cache" -cf - -T - | tar -C "$files/proxy" -xf -
 
-for program in sh mkdir; do
+for program in sh mkdir rm; do
 	path=$(command -v "$program")
 	cp -L "$path" "$files/bin/"
 	for library in $(ldd "$path" | grep -o '/[^ ]*'); do
