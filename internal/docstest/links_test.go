@@ -12,7 +12,7 @@ import (
 var (
 	link   = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	fenced = regexp.MustCompile("(?ms)^```.*?^```$")
-	strip  = regexp.MustCompile("[^\\p{L}\\p{N} _-]")
+	strip  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
 // coming are documents that are linked and still being written.
