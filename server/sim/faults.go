@@ -38,8 +38,9 @@ const (
 	distPower
 	distStop
 	distPause
-	distDrain // SIGTERM, exit, new start
-	diskFull  // the dead-letter folder takes nothing
+	distDrain  // SIGTERM, exit, new start
+	distReload // another configuration: weights, analyzers that leave and return
+	diskFull   // the dead-letter folder takes nothing
 	agentCrash
 	agentStop // does not read
 	agentPower
@@ -55,7 +56,7 @@ func (k faultKind) String() string {
 	return [...]string{"net-hole", "net-cut", "net-reset", "net-resets", "net-slow", "net-narrow", "net-sliced",
 		"sink-crash", "sink-power", "sink-stop", "sink-pause", "sink-slow", "sink-wedge", "sink-busy", "sink-unable",
 		"sink-drain", "sink-says-drain", "sink-unauth", "sink-flap", "sink-freeze", "sink-final", "sink-garbage", "sink-false-ack", "sink-lie",
-		"sink-late", "sink-shrinks", "dist-crash", "dist-power", "dist-stop", "dist-pause", "dist-drain", "disk-full",
+		"sink-late", "sink-shrinks", "dist-crash", "dist-power", "dist-stop", "dist-pause", "dist-drain", "dist-reload", "disk-full",
 		"agent-crash", "agent-stop", "agent-power", "agent-invalid", "agent-overrun", "agent-bad-length", "agent-wrong",
 		"agent-leaves"}[k]
 }

@@ -67,6 +67,9 @@ func (w *World) mend() {
 		d.resume()
 		d.revive()
 		w.reviveLater(d.revive)
+		if d.up && !d.draining {
+			d.reload(w.firstMembers())
+		}
 	}
 	for _, a := range w.agents {
 		a.polite = a.polite || a.conn == nil

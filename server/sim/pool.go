@@ -21,17 +21,28 @@ type line struct {
 	loop, analyzer int
 	pause          time.Duration
 	readyAt        time.Duration // 0: it carries no data
+	unwanted       bool          // the analyzer has left
+	resting        bool          // nobody is dialled
 }
 
 func (ln *line) dial() {
 	d := ln.d
+	if ln.resting = ln.unwanted; ln.resting {
+		return
+	}
 	d.w.dial(&d.process, &d.w.analyzers[ln.analyzer].process, func(e *end, failure string) {
 		if e == nil {
-			d.health.Failed(ln.analyzer, errors.New(failure))
+			if !ln.unwanted {
+				d.health.Failed(ln.analyzer, errors.New(failure))
+			}
 			ln.again()
 			return
 		}
-		d.loops[ln.loop].addLink(ln.analyzer, e)
+		l := d.loops[ln.loop]
+		l.addLink(ln.analyzer, e)
+		if ln.unwanted {
+			l.retire(ln.analyzer)
+		}
 	})
 }
 

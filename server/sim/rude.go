@@ -106,6 +106,7 @@ func (a *agent) leave() bool {
 	}
 	if a.again.n > 0 && c.ready {
 		frame := a.w.oracle.appendFrame(nil, a.again.at(0).id)
+		c.sent(noPacket, 0) // one that there is no memory for is refused as soon as its header is there
 		c.e.write(frame[:1+a.w.intN(len(frame)-1)])
 		c.closing = true
 		a.after(a.w.upTo(300*time.Millisecond), func() { c.drop(true) })

@@ -180,6 +180,11 @@ func (f *faults) distributor(kind faultKind, d *distributor) bool {
 	case distPause:
 		d.pause()
 		f.later(w.upTo(80*time.Millisecond), d.resume)
+	case distReload:
+		if d.stopped || d.draining {
+			return false
+		}
+		d.reload(w.drawMembers())
 	case distDrain:
 		if d.stopped || d.draining {
 			return false
