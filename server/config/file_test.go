@@ -113,9 +113,14 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-// The example says what is: every key, each with its default.
+// The example says what is: every key, each with its default. Those that are
+// lowered to fit the machine unless somebody sets them stand there as comments.
 func TestExampleFile(t *testing.T) {
 	name := filepath.Join("..", "..", "deploy", "sluice.yaml")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
 	said, faults := readFile(name)
 	if len(faults) > 0 {
 		t.Fatal(faults)
@@ -126,7 +131,7 @@ func TestExampleFile(t *testing.T) {
 	}
 	plain := Default()
 	for _, s := range settings() {
-		if _, found := said.values[s.flag]; !found {
+		if _, found := said.values[s.flag]; !found && !strings.Contains(string(text), "\n#"+s.key()+": "+s.preset+" ") {
 			t.Errorf("%s is missing", s.key())
 		}
 		if got, want := s.show(&cfg), s.show(&plain); got != want {
