@@ -90,7 +90,7 @@ func (o *options) completeMode() error {
 	fault(o.Packets > 0, "--%s is bounded by -d: leave out -n", mode)
 	fault(o.Rate > 0 && mode != modeRude, "--%s has a pace of its own: leave out -r", mode)
 	if o.Duration == 0 {
-		o.Duration = seconds(map[string]time.Duration{
+		o.Duration = cli.Seconds(map[string]time.Duration{
 			modeStorm: stormLimit, modeRude: rudeTime, modeSlowloris: slowlorisTime,
 		}[mode])
 	}

@@ -17,25 +17,25 @@ import (
 
 // options are what the command line and the environment ask for.
 type options struct {
-	Connections int      `short:"c" default:"10" env:"LOADGEN_CONNECTIONS" placeholder:"N" help:"Connections, each with a sender of its own."`
-	Packets     uint64   `short:"n" env:"LOADGEN_PACKETS" placeholder:"N" help:"Packets to send in all. Without -n and -d: 2000, or every line of --from once."`
-	Duration    seconds  `short:"d" env:"LOADGEN_DURATION" placeholder:"TIME" help:"How long to send. With -n too, whichever ends first."`
-	Rate        float64  `short:"r" env:"LOADGEN_RATE" placeholder:"N" help:"Packets per second in all, sent at planned times whatever the answers do. Default: as fast as answers allow."`
-	Addr        []string `env:"LOADGEN_ADDR" placeholder:"HOST:PORT" help:"Where to send; with several, the connections spread over them. Default: 127.0.0.1:9000, or :8000 for http."`
-	Proto       string   `enum:"binary,http" default:"binary" env:"LOADGEN_PROTO" help:"binary: frames, acknowledged by an analyzer. http: POST /ingest with JSON, where a 202 counts as delivered."`
-	Messages    int      `default:"1" env:"LOADGEN_MESSAGES" placeholder:"N" help:"Log messages per packet."`
-	Size        size     `env:"LOADGEN_SIZE" placeholder:"BYTES" help:"Bytes of a packet's body before compression. Default: 200 with one message."`
-	Compress    string   `enum:"none,zstd,s2,gzip" default:"none" env:"LOADGEN_COMPRESS" help:"Compress each packet: none, zstd, s2 or gzip."`
-	From        []string `env:"LOADGEN_FROM" sep:"none" placeholder:"GLOB" help:"Send lines of these files as messages; may be repeated."`
-	Storm       int      `env:"LOADGEN_STORM" placeholder:"N" help:"Instead: N agents connect and send one packet each, are all cut, and are back within a second for one more. -d limits each round (30 s)."`
-	Rude        bool     `env:"LOADGEN_RUDE" help:"Instead: -c senders that ignore the credit and never read, for -d (10 s), at most -r packets/s. What the server closes connects again."`
-	Slowloris   bool     `env:"LOADGEN_SLOWLORIS" help:"Instead: -c connections that send a packet one byte every 2 s, until the server has closed all, or for -d (60 s)."`
-	JSON        string   `name:"json" env:"LOADGEN_JSON" placeholder:"FILE" help:"Write the result as JSON too; - is standard output. Schema: loadgen/README.md."`
+	Connections int         `short:"c" default:"10" env:"LOADGEN_CONNECTIONS" placeholder:"N" help:"Connections, each with a sender of its own."`
+	Packets     uint64      `short:"n" env:"LOADGEN_PACKETS" placeholder:"N" help:"Packets to send in all. Without -n and -d: 2000, or every line of --from once."`
+	Duration    cli.Seconds `short:"d" env:"LOADGEN_DURATION" placeholder:"TIME" help:"How long to send. With -n too, whichever ends first."`
+	Rate        float64     `short:"r" env:"LOADGEN_RATE" placeholder:"N" help:"Packets per second in all, sent at planned times whatever the answers do. Default: as fast as answers allow."`
+	Addr        []string    `env:"LOADGEN_ADDR" placeholder:"HOST:PORT" help:"Where to send; with several, the connections spread over them. Default: 127.0.0.1:9000, or :8000 for http."`
+	Proto       string      `enum:"binary,http" default:"binary" env:"LOADGEN_PROTO" help:"binary: frames, acknowledged by an analyzer. http: POST /ingest with JSON, where a 202 counts as delivered."`
+	Messages    int         `default:"1" env:"LOADGEN_MESSAGES" placeholder:"N" help:"Log messages per packet."`
+	Size        size        `env:"LOADGEN_SIZE" placeholder:"BYTES" help:"Bytes of a packet's body before compression. Default: 200 with one message."`
+	Compress    string      `enum:"none,zstd,s2,gzip" default:"none" env:"LOADGEN_COMPRESS" help:"Compress each packet: none, zstd, s2 or gzip."`
+	From        []string    `env:"LOADGEN_FROM" sep:"none" placeholder:"GLOB" help:"Send lines of these files as messages; may be repeated."`
+	Storm       int         `env:"LOADGEN_STORM" placeholder:"N" help:"Instead: N agents connect and send one packet each, are all cut, and are back within a second for one more. -d limits each round (30 s)."`
+	Rude        bool        `env:"LOADGEN_RUDE" help:"Instead: -c senders that ignore the credit and never read, for -d (10 s), at most -r packets/s. What the server closes connects again."`
+	Slowloris   bool        `env:"LOADGEN_SLOWLORIS" help:"Instead: -c connections that send a packet one byte every 2 s, until the server has closed all, or for -d (60 s)."`
+	JSON        string      `name:"json" env:"LOADGEN_JSON" placeholder:"FILE" help:"Write the result as JSON too; - is standard output. Schema: loadgen/README.md."`
 
-	Hello          bool    `default:"true" negatable:"" env:"LOADGEN_HELLO" help:"Begin connections with HELLO, as agents that stay do."`
-	Token          string  `env:"LOADGEN_TOKEN" help:"Secret for the HELLO."`
-	ConnectTimeout seconds `default:"5" env:"LOADGEN_CONNECT_TIMEOUT" placeholder:"TIME" help:"Give up if nobody listens at any address for so long."`
-	StallTimeout   seconds `default:"30" env:"LOADGEN_STALL_TIMEOUT" placeholder:"TIME" help:"Give up if no answer arrives for so long."`
+	Hello          bool        `default:"true" negatable:"" env:"LOADGEN_HELLO" help:"Begin connections with HELLO, as agents that stay do."`
+	Token          string      `env:"LOADGEN_TOKEN" help:"Secret for the HELLO."`
+	ConnectTimeout cli.Seconds `default:"5" env:"LOADGEN_CONNECT_TIMEOUT" placeholder:"TIME" help:"Give up if nobody listens at any address for so long."`
+	StallTimeout   cli.Seconds `default:"30" env:"LOADGEN_STALL_TIMEOUT" placeholder:"TIME" help:"Give up if no answer arrives for so long."`
 
 	Progress  string           `enum:"auto,always,never" default:"auto" env:"LOADGEN_PROGRESS" help:"Progress bar on standard error: auto (on a terminal), always or never."`
 	LogFormat string           `enum:"text,json" default:"text" env:"LOG_FORMAT" help:"text or json."`
@@ -122,25 +122,6 @@ func (o *options) compression() protocol.Compression {
 		panic(err) // kong's enum has only names that exist
 	}
 	return c
-}
-
-// seconds is a duration that may be written without a unit.
-type seconds time.Duration
-
-func (s *seconds) UnmarshalText(text []byte) error {
-	if f, err := strconv.ParseFloat(string(text), 64); err == nil {
-		if math.IsNaN(f) || math.Abs(f) > 1e9 {
-			return fmt.Errorf("%q is out of range", text)
-		}
-		*s = seconds(f * float64(time.Second))
-		return nil
-	}
-	d, err := time.ParseDuration(string(text))
-	if err != nil {
-		return fmt.Errorf("%q is no time: want seconds or a unit, as in 5, 0.5, 500ms, 2m", text)
-	}
-	*s = seconds(d)
-	return nil
 }
 
 // size is a number of bytes, with KiB or MiB if liked.
