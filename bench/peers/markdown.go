@@ -37,6 +37,7 @@ func (o *outcome) markdown() string {
 }
 
 func (a about) markdown(out *strings.Builder) {
+	fmt.Fprint(out, "# Side by side\n\nWritten by `make peers`.\n\n")
 	fmt.Fprintf(out, "Measured %s at commit %s on %s, %d cores, %d MiB, %s; load average before it: %s.\n",
 		a.Date.Format("2006-01-02 15:04 UTC"), a.Commit, a.CPU, a.Cores, a.MemoryMB, a.Kernel, a.Load)
 	if a.busy() {
