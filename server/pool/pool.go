@@ -171,7 +171,9 @@ func (p *Pool) Lost(loop, analyzer int) {
 
 // Stop ends dialling and waits for the dials under way.
 func (p *Pool) Stop() {
+	p.mu.Lock() // no Set adds anybody to wait for from here on
 	p.stop()
+	p.mu.Unlock()
 	p.done.Wait()
 }
 
