@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -37,6 +38,9 @@ func (n *Node) Reload(next config.Config) error {
 	n.reload.Lock()
 	defer n.reload.Unlock()
 	c, err := n.judge(&next)
+	if err == nil {
+		err = n.prepare(c)
+	}
 	if err != nil {
 		n.RefuseReload(err)
 		return err
@@ -71,19 +75,25 @@ func (n *Node) judge(next *config.Config) (change, error) {
 	return n.roster.Load().plan(next.Analyzers, n.health.Free)
 }
 
-// obey cannot fail: loops that do not answer in time are stuck, and do as they
-// are told when they come to it.
-func (n *Node) obey(next *config.Config, c change) {
-	before := n.roster.Load()
-	dc := dispatchConfig(next)
-	n.shared.Obey(dc)
-	n.onLoops(func(core *dispatch.Core) {
+// prepare makes the loops know every index that the new table will name. One that
+// had not would be told to write to a link that it does not have; so if it does
+// not answer, the reload is refused, and nothing has changed that anybody sees.
+func (n *Node) prepare(c change) error {
+	return n.onLoops(func(core *dispatch.Core) {
 		core.Grow(len(c.roster))
-		core.Obey(dc)
 		for _, i := range c.reassigned {
 			core.Reassign(i)
 		}
 	})
+}
+
+// obey cannot fail: a loop that does not answer in time does as it is told when it
+// comes to it.
+func (n *Node) obey(next *config.Config, c change) {
+	before := n.roster.Load()
+	dc := dispatchConfig(next)
+	n.shared.Obey(dc)
+	n.tellLoops(func(core *dispatch.Core) { core.Obey(dc) })
 	n.agents.Limit(next.MaxConnections, next.MaxConnectionsPerIP)
 	n.cfg.Store(next)
 	n.roster.Store(&c.roster)
@@ -102,7 +112,7 @@ func (n *Node) obey(next *config.Config, c change) {
 			n.pool.Set(i, &pool.Target{Name: s.Name, Addr: s.Addr})
 		}
 	}
-	n.onLoops(func(*dispatch.Core) {}) // all links are retired, and health knows
+	n.tellLoops(func(*dispatch.Core) {}) // all links are retired, and health knows
 	for i, s := range c.roster {
 		members[i].Left = s.left
 	}
@@ -123,14 +133,22 @@ func (n *Node) beginShares(r roster) {
 	n.roster.Store(&r)
 }
 
-// onLoops runs f on each loop and waits for all.
-func (n *Node) onLoops(f func(*dispatch.Core)) {
+// onLoops runs f on each loop and waits for all. An error names those that have
+// not answered; f may still run on them.
+func (n *Node) onLoops(f func(*dispatch.Core)) (err error) {
 	for _, l := range n.loops {
 		ctx, cancel := context.WithTimeout(context.Background(), answerWait)
-		if err := l.Do(ctx, f); err != nil {
-			n.log.Warn("a loop is late to obey the configuration", "loop", l.Index(), "error", err)
+		if e := l.Do(ctx, f); e != nil {
+			err = errors.Join(err, fmt.Errorf("event loop %d does not answer: %w", l.Index(), e))
 		}
 		cancel()
+	}
+	return err
+}
+
+func (n *Node) tellLoops(f func(*dispatch.Core)) {
+	if err := n.onLoops(f); err != nil {
+		n.log.Warn("late to obey the configuration", "error", err)
 	}
 }
 
