@@ -29,7 +29,7 @@ demo: build ## run the demonstrations: everything in one process
 run: build ## run the whole system until interrupted (demo up)
 	@bin/demo up
 
-test: ## run all tests, the simulator and the fault runs in their short form included (3 minutes)
+test: ## run all tests, the simulator and the fault runs in their short form included (5 minutes)
 	$(GO) test $(TESTFLAGS) ./...
 
 race: ## run all tests with the race detector
