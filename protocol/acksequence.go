@@ -31,35 +31,48 @@ func (s *AckSequence) Settled() uint64 { return s.upTo + s.ahead }
 // Settle marks number n as settled and returns true if it was not before. A
 // number that is 0, settled already, or more than [MaxCreditSpan] above UpTo
 // changes nothing and returns false.
-func (s *AckSequence) Settle(n uint64) bool {
-	if n == s.upTo+1 && s.ahead == 0 {
-		s.upTo = n
-		return true
+func (s *AckSequence) Settle(n uint64) bool { return s.SettleRun(n, 1) == 1 }
+
+// SettleRun marks the count numbers from first on as settled and returns how many
+// were not before. Of those that cannot be (see [AckSequence.Settle]) none is
+// marked. The bits of a run are set by words, too.
+func (s *AckSequence) SettleRun(first, count uint64) (settled uint64) {
+	if first == s.upTo+1 && s.ahead == 0 && count <= MaxCreditSpan {
+		s.upTo += count
+		return count
 	}
-	return s.settleSlow(n)
+	return s.settleAhead(first, count)
 }
 
-func (s *AckSequence) settleSlow(n uint64) bool {
-	if n <= s.upTo || n-s.upTo > MaxCreditSpan {
-		return false
+func (s *AckSequence) settleAhead(first, count uint64) (settled uint64) {
+	lowest, highest := s.upTo+1, s.upTo+MaxCreditSpan
+	if first > highest {
+		return 0
 	}
-	if n == s.upTo+1 {
-		s.upTo = n
+	end := highest + 1
+	if count < end-first {
+		end = first + count
+	}
+	if first = max(first, lowest); first >= end {
+		return 0
+	}
+	if end-1-s.upTo > uint64(len(s.ring))*64 {
+		s.grow(end - 1 - s.upTo)
+	}
+	for bit := first - 1; bit < end-1; {
+		off := bit & 63
+		n := min(64-off, end-1-bit)
+		mask := (^uint64(0) >> (64 - n)) << off
+		word := &s.ring[bit>>6&uint64(len(s.ring)-1)]
+		settled += uint64(bits.OnesCount64(mask &^ *word))
+		*word |= mask
+		bit += n
+	}
+	s.ahead += settled
+	if first == lowest {
 		s.advance()
-		return true
 	}
-	if n-s.upTo > uint64(len(s.ring))*64 {
-		s.grow(n - s.upTo)
-	}
-	bit := n - 1
-	word := &s.ring[bit>>6&uint64(len(s.ring)-1)]
-	mask := uint64(1) << (bit & 63)
-	if *word&mask != 0 {
-		return false
-	}
-	*word |= mask
-	s.ahead++
-	return true
+	return settled
 }
 
 // advance moves upTo over the run of set bits that begins there, clearing them:

@@ -32,6 +32,27 @@ func TestAckSequenceModel(t *testing.T) {
 			"far":  func(t *rapid.T) { settle(t, upTo+rapid.Uint64Range(1, protocol.MaxCreditSpan+2).Draw(t, "ahead")) },
 			"next": func(t *rapid.T) { settle(t, upTo+1) },
 			"any":  func(t *rapid.T) { settle(t, rapid.Uint64().Draw(t, "n")) },
+			"run": func(t *rapid.T) {
+				first := rapid.OneOf(rapid.Uint64Range(0, upTo+300),
+					rapid.Uint64Range(upTo+1, upTo+protocol.MaxCreditSpan+2), rapid.Uint64()).Draw(t, "first")
+				count := rapid.OneOf(rapid.Uint64Range(0, 3000), rapid.Uint64Range(0, 2*protocol.MaxCreditSpan)).Draw(t, "count")
+				base, want := upTo, uint64(0)
+				for n := first; n-first < count && n >= first; n++ {
+					if n > base+protocol.MaxCreditSpan {
+						break
+					}
+					if n > base && !settled[n] {
+						settled[n] = true
+						want++
+					}
+				}
+				for settled[upTo+1] {
+					upTo++
+				}
+				if got := s.SettleRun(first, count); got != want {
+					t.Fatalf("SettleRun(%d, %d) = %d with UpTo %d; want %d", first, count, got, base, want)
+				}
+			},
 			"burst": func(t *rapid.T) {
 				from := upTo + rapid.Uint64Range(1, 300).Draw(t, "from")
 				for i := range rapid.Uint64Range(0, 2000).Draw(t, "len") {

@@ -32,11 +32,20 @@ func (w *SendWindow) CanSend(size int) bool {
 
 // Sent counts a data frame of size bytes that was handed to the socket; its
 // number is then [SendWindow.Number].
-func (w *SendWindow) Sent(size int) {
-	w.sentFrames++
-	w.sentBytes += uint64(size)
-	w.unsettledFrames++
-	w.unsettledLen += size
+func (w *SendWindow) Sent(size int) { w.SentRun(1, size) }
+
+// Room is how many more frames, of how many bytes in all, the credit allows.
+// Of the two, CanSend knows the exception.
+func (w *SendWindow) Room() (frames, bytes uint64) {
+	return w.frames - min(w.frames, w.sentFrames), w.bytes - min(w.bytes, w.sentBytes)
+}
+
+// SentRun is Sent for several frames of so many bytes in all.
+func (w *SendWindow) SentRun(frames, bytes int) {
+	w.sentFrames += uint64(frames)
+	w.sentBytes += uint64(bytes)
+	w.unsettledFrames += frames
+	w.unsettledLen += bytes
 }
 
 // Settled counts the first answers to frames of so many bytes in all. The
