@@ -30,7 +30,6 @@ func (sh *Shared) Unreserve(size int) {
 func (c *Core) Accept(s *Session, frame []byte, messages int) (number uint64) {
 	c.submitted(s, frame, messages)
 	c.shared.Unreserve(len(frame))
-	c.expect(1)
 	if !c.tryPlace(s, s.number, frame) {
 		// Somebody else took the place in between.
 		c.shared.queued.Add(1)

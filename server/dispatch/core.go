@@ -99,10 +99,10 @@ type Core struct {
 
 	hold appender // what waiting frames are copied to
 
-	reservedNext uint64 // numbers of the shared sequence that are ours
-	reservedLeft uint64
-	expected     uint64 // picks that this turn is about to make
-	again        uint64 // sequence of this core's own for redispatches and spills
+	sizes []uint32 // of the frames that are being dealt; see deal.go
+	hands []uint32 // how many of them each analyzer gets; 0 in between
+	dealt []int32  // the analyzers that get any
+	again uint64   // sequence of this core's own for redispatches and spills
 
 	inspect  *protocol.Inspector
 	scanned  protocol.Scanned

@@ -173,9 +173,17 @@ func (c *Core) giveUp(l *Link, reason string) {
 
 // room says whether the link may be given a frame of size bytes now.
 func (c *Core) room(l *Link, size int) bool {
-	return l.state == linkReady && !l.stale && !l.draining && l.pausedTill <= c.now &&
-		l.stage.n < c.cfg.LinkWindowFrames && l.stage.bytes+size <= c.cfg.LinkWindowBytes
+	return c.open(l) && c.roomFrames(l) > 0 && c.roomBytes(l) >= size
 }
+
+// open says whether the link may be given anything now, if its stage has room.
+func (c *Core) open(l *Link) bool {
+	return l.state == linkReady && !l.stale && !l.draining && l.pausedTill <= c.now
+}
+
+// roomFrames and roomBytes are what the link's stage has room for.
+func (c *Core) roomFrames(l *Link) int { return c.cfg.LinkWindowFrames - l.stage.n }
+func (c *Core) roomBytes(l *Link) int  { return c.cfg.LinkWindowBytes - l.stage.bytes }
 
 // handLimit is how many frames may be written and unacknowledged.
 func (c *Core) handLimit(l *Link) int {
@@ -205,30 +213,26 @@ func (c *Core) NextWrite(l *Link) []byte {
 	if l.state != linkReady || l.pausedTill > c.now {
 		return nil
 	}
-	limit := c.handLimit(l)
-	if l.handed >= limit || l.handed >= l.stage.n {
+	end := min(c.handLimit(l), l.stage.n)
+	if l.handed >= end {
 		return nil
 	}
-	first := l.stage.at(l.handed)
-	if !l.credit.CanSend(int(first.size)) {
+	first := int(l.stage.at(l.handed).size)
+	if !l.credit.CanSend(first) {
 		return nil
 	}
 	if l.handed == 0 { // flight begins: silence counts from here
 		l.heardAt, l.progressAt = c.now, c.now
 	}
-	chunk, begin, end := first.chunk, first.offset, first.offset
-	for l.handed < limit && l.handed < l.stage.n {
-		e := l.stage.at(l.handed)
-		if e.chunk != chunk || e.offset != end || !l.credit.CanSend(int(e.size)) ||
-			(end > begin && int(end-begin+e.size) > writeBytes) {
-			break
-		}
-		l.credit.Sent(int(e.size))
-		end += e.size
-		l.handed++
-	}
+	// A single frame may be larger than a write, or than the credit of a link
+	// that has nothing in flight.
+	room, most := l.credit.Room()
+	end = min(end, l.handed+int(max(1, room)))
+	chunk, begin, size, frames := l.stage.piece(l.handed, end, max(first, int(min(most, writeBytes))))
+	l.credit.SentRun(frames, size)
+	l.handed += frames
 	l.marks.push(mark{upTo: l.acked + uint64(l.handed), at: c.now})
-	return c.chunks.all[chunk].buf[begin:end]
+	return c.chunks.all[chunk].buf[begin : begin+size]
 }
 
 func (c *Core) touchLink(l *Link) {

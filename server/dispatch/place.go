@@ -19,7 +19,7 @@ func (c *Core) Submit(s *Session, frame []byte, messages int) (number uint64, co
 	case c.cfg.Route != RouteWeighted && c.inspect.Scan(frame[protocol.HeaderSize:], &c.scanned) != nil:
 		code = protocol.NackInvalid
 	default:
-		if c.expect(1); c.tryPlace(s, s.number, frame) {
+		if c.tryPlace(s, s.number, frame) {
 			return s.number, 0
 		}
 		code = protocol.NackBusy
@@ -34,7 +34,11 @@ func (c *Core) tryPlace(s *Session, number uint64, frame []byte) bool {
 	if c.table.Empty() {
 		return c.tryQueue(&c.queue, s, number, frame, 0)
 	}
-	l := c.pick(s)
+	return c.place(c.pick(s), s, number, frame)
+}
+
+// place admits a frame for which l was picked.
+func (c *Core) place(l *Link, s *Session, number uint64, frame []byte) bool {
 	if c.room(l, len(frame)) {
 		return c.admit(l, s, number, frame)
 	}
@@ -67,12 +71,9 @@ func (c *Core) admit(l *Link, s *Session, number uint64, frame []byte) bool {
 	}
 	e.number, e.session, e.at, e.attempts, e.flags = number, s.slot, c.nowMS, 0, entryPicked
 	l.live++
-	c.admitted(s)
+	c.admitted(s, 1)
 	c.count.Analyzers[l.index].Dispatched++
-	if !l.dirty {
-		l.dirty = true
-		c.dirtyLinks = append(c.dirtyLinks, l)
-	}
+	c.touchLink(l)
 	return true
 }
 
@@ -88,25 +89,10 @@ func (c *Core) pick(s *Session) *Link {
 	return c.links[i]
 }
 
-// expect says how many frames this turn is about to pick for, so that their
-// numbers of the shared sequence are reserved with one atomic addition. Numbers
-// left over (of frames that were invalid) are used by the next turn: none is
-// skipped for long.
-func (c *Core) expect(n uint64) { c.expected = n }
-
-// pickNext takes the next number of the shared sequence.
+// pickNext takes one number of the shared sequence. Reads take theirs at once; see
+// deal.go.
 func (c *Core) pickNext() int {
-	if c.reservedLeft == 0 {
-		c.reservedLeft = max(c.expected, 1)
-		c.reservedNext = c.shared.Sequence.Reserve(c.reservedLeft)
-	}
-	k := c.reservedNext
-	c.reservedNext++
-	c.reservedLeft--
-	if c.expected > 0 {
-		c.expected--
-	}
-	return c.table.Pick(route.Point(k))
+	return c.table.Pick(route.Point(c.shared.Sequence.Reserve(1)))
 }
 
 // sticky picks by the key of the scanned frame. A session nearly always has one
@@ -173,6 +159,6 @@ func (c *Core) pushQueue(q *ring, s *Session, number uint64, frame []byte, flags
 		return false
 	}
 	q.pushBack(entry{number: number, session: s.slot, chunk: chunk, offset: offset, size: uint32(len(frame)), at: c.nowMS, flags: flags})
-	c.admitted(s)
+	c.admitted(s, 1)
 	return true
 }

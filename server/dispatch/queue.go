@@ -161,61 +161,38 @@ func (c *Core) handTo(l *Link, e *entry) {
 }
 
 // delivered settles the first k entries of a link's stage, which its analyzer
-// acknowledged, and returns how many of them had no answer before. Frames of one
-// read lie next to each other in the stage, mostly in one chunk: so what is kept
-// of a session and of a chunk is brought up to date once for each run of
-// entries that have it in common.
+// acknowledged, and returns how many of them had no answer before. It goes by
+// runs: the frames of a span, unless something happened to one of them.
 func (c *Core) delivered(l *Link, k int) (frames int) {
-	var s *Session      // of the run
-	count, size := 0, 0 // frames and bytes of it
-	chunk, refs := uint32(0), int32(0)
 	bytes := 0
-	for i := range k {
+	for i := 0; i < k; {
 		e := l.stage.at(i)
 		if e.flags&entrySettled != 0 {
+			i++
 			continue
 		}
-		if s == nil || s.slot != e.session {
-			c.deliveredTo(s, count, size)
-			frames, bytes = frames+count, bytes+size
-			s, count, size = c.sessions[e.session], 0, 0
-		}
-		if chunk != e.chunk && refs > 0 {
-			c.chunks.release(chunk, refs)
-			refs = 0
-		}
-		chunk = e.chunk
-		refs++
-		count++
-		size += int(e.size)
-		if s.observer != nil {
-			s.observer.Delivered(e.number, l.index, int(e.size))
+		n, size := l.stage.run(i, k)
+		s := c.sessions[e.session]
+		if s.observer == nil {
+			s.seq.SettleRun(e.number, uint64(n))
+			c.touch(s)
 		} else {
-			s.seq.Settle(e.number)
+			for j := range n {
+				e := l.stage.at(i + j)
+				s.observer.Delivered(e.number, l.index, int(e.size))
+			}
 		}
-	}
-	c.deliveredTo(s, count, size)
-	frames, bytes = frames+count, bytes+size
-	if refs > 0 {
-		c.chunks.release(chunk, refs)
+		c.chunks.release(e.chunk, int32(n))
+		s.settledSize += uint64(size)
+		c.answered(s, n)
+		c.retire(s)
+		frames, bytes = frames+n, bytes+size
+		i += n
 	}
 	l.credit.Settled(frames, bytes)
 	l.stage.bytes -= bytes
 	l.live -= frames
 	return frames
-}
-
-// deliveredTo ends a run: count frames of size bytes of a session were delivered.
-func (c *Core) deliveredTo(s *Session, count, size int) {
-	if count == 0 {
-		return
-	}
-	s.settledSize += uint64(size)
-	c.answered(s, count)
-	if s.observer == nil {
-		c.touch(s)
-	}
-	c.retire(s)
 }
 
 // refused settles an admitted entry that nobody takes. The entry has left its

@@ -22,9 +22,18 @@ func (c *Core) Receive(s *Session, data []byte) {
 			s.partialAt = 0
 		}
 	}
-	c.expect(countFrames(data))
+	deals := c.deals(s)
 	maxFrame := uint32(c.cfg.MaxFrame)
 	for len(data) >= protocol.HeaderSize {
+		if deals {
+			data = data[c.deal(s, data):]
+			if s.closing {
+				return
+			}
+			if len(data) < protocol.HeaderSize {
+				break
+			}
+		}
 		size := protocol.FrameLength(data)
 		if size-1 >= maxFrame { // 0 wraps
 			c.badLength(s)
@@ -50,21 +59,6 @@ func (c *Core) Receive(s *Session, data []byte) {
 	if c.stuck(s) {
 		c.touch(s) // it may wait for credit that was too little to tell before
 	}
-}
-
-// countFrames counts the complete frames of a read, so that the turn can
-// reserve its numbers of the sequence at once.
-func countFrames(data []byte) uint64 {
-	var n uint64
-	for len(data) >= protocol.HeaderSize {
-		size := uint64(protocol.FrameLength(data)) + protocol.HeaderSize
-		if uint64(len(data)) < size {
-			break
-		}
-		data = data[size:]
-		n++
-	}
-	return n
 }
 
 // resume completes the frame that the last read cut, and returns the data
@@ -95,7 +89,6 @@ func (c *Core) resume(s *Session, data []byte) []byte {
 	}
 	if take == missing {
 		whole := s.partial
-		c.expect(1)
 		c.frame(s, whole)
 		c.dropPartial(s)
 	}

@@ -10,6 +10,7 @@ func (c *Core) Grow(n int) {
 	for i := len(c.links); i < n; i++ {
 		c.links = append(c.links, &Link{index: i})
 		c.count.Analyzers = append(c.count.Analyzers, AnalyzerCounters{})
+		c.hands = append(c.hands, 0)
 	}
 }
 

@@ -29,12 +29,12 @@ func (c *Core) overPart(s *Session) bool {
 const partSlack = 4
 
 // admitted and answered keep the sums that a part is computed from.
-func (c *Core) admitted(s *Session) {
+func (c *Core) admitted(s *Session, n int) {
 	if s.unsettled == 0 {
 		c.active++
 	}
-	s.unsettled++
-	c.held++
+	s.unsettled += n
+	c.held += n
 }
 
 func (c *Core) answered(s *Session, n int) {

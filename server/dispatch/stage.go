@@ -32,10 +32,11 @@ type ring struct {
 // at returns the i-th entry from the front; i must be below n.
 func (r *ring) at(i int) *entry { return &r.buf[(r.head+i)&(len(r.buf)-1)] }
 
-func (r *ring) grow() {
-	size := 2 * len(r.buf)
-	if size == 0 {
-		size = 64
+// grow makes room for at least n more entries.
+func (r *ring) grow(n int) {
+	size := max(64, 2*len(r.buf))
+	for size < r.n+n {
+		size *= 2
 	}
 	buf := make([]entry, size)
 	for i := 0; i < r.n; i++ {
@@ -50,7 +51,7 @@ func (r *ring) pushBack(e entry) { *r.extend() = e }
 // before is still there.
 func (r *ring) extend() *entry {
 	if r.n == len(r.buf) {
-		r.grow()
+		r.grow(1)
 	}
 	e := &r.buf[(r.head+r.n)&(len(r.buf)-1)]
 	r.n++
@@ -59,7 +60,7 @@ func (r *ring) extend() *entry {
 
 func (r *ring) pushFront(e entry) {
 	if r.n == len(r.buf) {
-		r.grow()
+		r.grow(1)
 	}
 	r.head = (r.head - 1) & (len(r.buf) - 1)
 	r.buf[r.head] = e
@@ -109,24 +110,34 @@ type appender struct {
 // about one chunk, and without it a queue that has used up the budget could
 // never be emptied.
 func (a *appender) tryCopy(cs *chunks, frame []byte, force bool) (chunk, offset uint32, ok bool) {
-	ch := a.to
-	if ch != nil && ch.refs == 1 {
-		ch.buf = ch.buf[:0] // nobody's bytes are left: begin again, in the cache
-	}
-	if ch == nil || cap(ch.buf)-len(ch.buf) < len(frame) {
-		id, ok := cs.tryNew(len(frame), force)
-		if !ok {
-			return 0, 0, false
-		}
-		a.close(cs)
-		ch = cs.all[id]
-		a.tail, a.to = id, ch
+	ch := a.tryRoom(cs, len(frame), force)
+	if ch == nil {
+		return 0, 0, false
 	}
 	at := len(ch.buf)
 	ch.buf = ch.buf[:at+len(frame)]
 	copy(ch.buf[at:], frame)
 	ch.refs++
 	return a.tail, uint32(at), true
+}
+
+// tryRoom returns a chunk with room for size bytes at its end; nil if the
+// budget is used up.
+func (a *appender) tryRoom(cs *chunks, size int, force bool) *chunk {
+	ch := a.to
+	if ch != nil && ch.refs == 1 {
+		ch.buf = ch.buf[:0] // nobody's bytes are left: begin again, in the cache
+	}
+	if ch == nil || cap(ch.buf)-len(ch.buf) < size {
+		id, ok := cs.tryNew(size, force)
+		if !ok {
+			return nil
+		}
+		a.close(cs)
+		ch = cs.all[id]
+		a.tail, a.to = id, ch
+	}
+	return ch
 }
 
 // close gives back the chunk that was appended to; entries keep theirs.
@@ -162,4 +173,84 @@ func (st *stage) tryAppend(cs *chunks, frame []byte, force bool) *entry {
 	e := st.extend()
 	e.chunk, e.offset, e.size = chunk, offset, uint32(len(frame))
 	return e
+}
+
+// tryAppendSpan copies frames that lie side by side at the front of data: as many
+// of those of sizes as fit into one chunk, within roomFrames and roomBytes. They
+// are first dispatches of a session, numbered from number on. It returns how many
+// it took and their bytes: 0 if there is no room for the first, or the byte budget
+// is used up.
+func (st *stage) tryAppendSpan(cs *chunks, data []byte, sizes []uint32, roomFrames, roomBytes int, session uint32, number uint64, nowMS uint32) (frames, bytes int) {
+	if roomFrames <= 0 || roomBytes < int(sizes[0]) {
+		return 0, 0
+	}
+	ch := st.tryRoom(cs, int(sizes[0]), false)
+	if ch == nil {
+		return 0, 0
+	}
+	sizes = sizes[:min(len(sizes), roomFrames)]
+	if len(st.buf)-st.n < len(sizes) {
+		st.grow(len(sizes))
+	}
+	begin := len(ch.buf)
+	room := min(roomBytes, cap(ch.buf)-begin)
+	ring, last := st.buf, len(st.buf)-1
+	at := st.head + st.n
+	for _, size := range sizes {
+		if bytes+int(size) > room {
+			break
+		}
+		// Field by field: an entry copied as a whole would wait for the stores of
+		// those fields that have just changed.
+		e := &ring[(at+frames)&last]
+		e.number, e.session = number+uint64(frames), session
+		e.chunk, e.offset, e.size = st.tail, uint32(begin+bytes), size
+		e.at, e.attempts, e.flags = nowMS, 0, entryPicked
+		bytes += int(size)
+		frames++
+	}
+	ch.buf = ch.buf[:begin+bytes]
+	copy(ch.buf[begin:], data[:bytes])
+	ch.refs += int32(frames)
+	st.n += frames
+	st.bytes += bytes
+	return frames, bytes
+}
+
+// run counts the entries from i on, before end, that follow each other in all
+// that settlement looks at: one session, consecutive numbers, one chunk, none of
+// them settled. The entry at i must not be settled.
+func (st *stage) run(i, end int) (frames, bytes int) {
+	ring, last := st.buf, len(st.buf)-1
+	first := &ring[(st.head+i)&last]
+	e := first
+	for {
+		frames++
+		bytes += int(e.size)
+		if i+frames == end {
+			return frames, bytes
+		}
+		e = &ring[(st.head+i+frames)&last]
+		if e.session != first.session || e.number != first.number+uint64(frames) ||
+			e.chunk != first.chunk || e.flags&entrySettled != 0 {
+			return frames, bytes
+		}
+	}
+}
+
+// piece counts the entries from i on, before end, whose bytes lie side by side,
+// at most so many bytes, and returns these bytes. Nothing if the first is larger.
+func (st *stage) piece(i, end, most int) (chunk uint32, begin, size, frames int) {
+	ring, last := st.buf, len(st.buf)-1
+	first := &ring[(st.head+i)&last]
+	chunk, begin = first.chunk, int(first.offset)
+	for ; i < end; i++ {
+		e := &ring[(st.head+i)&last]
+		if e.chunk != chunk || int(e.offset) != begin+size || size+int(e.size) > most {
+			break
+		}
+		size += int(e.size)
+		frames++
+	}
+	return chunk, begin, size, frames
 }

@@ -378,6 +378,13 @@ func (w *world) check() Counters {
 	if used := w.shared.BytesInUse(); used < 0 || used > w.cfg.ByteBudget+w.overdraft() {
 		w.t.Fatalf("byte budget in use: %d of %d", used, w.cfg.ByteBudget)
 	}
+	picked := uint64(0)
+	for i := range n.Analyzers {
+		picked += n.Analyzers[i].Picked
+	}
+	if w.cfg.Route == RouteWeighted && picked != w.shared.Sequence.Reserved() {
+		w.t.Fatalf("%d numbers of the sequence were reserved, %d used", w.shared.Sequence.Reserved(), picked)
+	}
 	unsettled := 0
 	for _, s := range w.core.sessions {
 		if s != nil {

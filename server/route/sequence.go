@@ -12,7 +12,7 @@ const golden = 0x9E3779B97F4A7C15
 // where random picks would be off by √n.
 //
 // There is one Sequence for all loops, because every further one adds its own
-// handful. A loop reserves a whole turn's packets with one atomic addition, so
+// handful. A loop reserves a whole read's packets with one atomic addition, so
 // that sharing costs nothing that could be measured per packet. Which loop
 // uses a number does not matter, only that every reserved number is used once.
 //

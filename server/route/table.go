@@ -2,8 +2,9 @@
 // goroutine, and no state besides the one counter of Sequence.
 //
 // A packet's way through it: the loop reserves as many sequence numbers as it
-// has packets in this turn (Sequence.Reserve), turns each into a point
-// (Point), and asks the current Table for the analyzer under that point
+// has packets in a read (Sequence.Reserve), and asks the current Table how many
+// of them fall to each analyzer (Table.Deal). A packet that comes alone has a
+// number turned into a point (Point), and is the analyzer's under that point
 // (Table.Pick). With affinity it asks Table.Rendezvous with the key instead.
 package route
 
@@ -169,6 +170,22 @@ func (t *Table) Pick(u uint64) int {
 		i = alias
 	}
 	return int(i)
+}
+
+// Deal picks for the n numbers of the Sequence from first on, and adds to hands
+// how often each target was picked. It appends to touched, each once, the targets
+// whose count was 0 before, in the order of their first pick, and returns it.
+// hands has a place for each target; the table must not be Empty.
+func (t *Table) Deal(first uint64, n int, hands []uint32, touched []int32) []int32 {
+	for u := Point(first); n > 0; n-- {
+		i := t.Pick(u)
+		if hands[i] == 0 {
+			touched = append(touched, int32(i))
+		}
+		hands[i]++
+		u += golden
+	}
+	return touched
 }
 
 // Weight gives the share of target i, 0 to 1; all of them sum to 1 unless the

@@ -3,6 +3,7 @@ package route
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -169,11 +170,14 @@ func TestPicksDoNotAllocate(t *testing.T) {
 	table := mustTable(t, 40, 30, 20, 10)
 	var seq Sequence
 	key := []byte("agent-17")
+	hands, touched := make([]uint32, 4), make([]int32, 0, 4)
 	if n := testing.AllocsPerRun(1000, func() {
 		first := seq.Reserve(4)
 		for k := first; k < first+4; k++ {
 			table.Pick(Point(k))
 		}
+		touched = table.Deal(seq.Reserve(100), 100, hands, touched[:0])
+		clear(hands)
 		table.Rendezvous(key)
 	}); n != 0 {
 		t.Errorf("%v allocations per turn", n)
@@ -187,4 +191,39 @@ func BenchmarkPick(b *testing.B) {
 		sum += table.Pick(Point(uint64(k)))
 	}
 	_ = sum
+}
+
+// Deal is nothing but picks, counted.
+func TestDealIsManyPicks(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		weights := rapid.SliceOfN(rapid.Float64Range(0, 100), 1, 40).Draw(t, "weights")
+		weights[0]++
+		table := mustTable(t, weights...)
+		first := rapid.Uint64().Draw(t, "first")
+		n := rapid.IntRange(0, 2000).Draw(t, "n")
+		want := make([]uint32, len(weights))
+		var order []int32
+		for k := range uint64(n) {
+			i := table.Pick(Point(first + k))
+			if want[i]++; want[i] == 1 {
+				order = append(order, int32(i))
+			}
+		}
+		hands := make([]uint32, len(weights))
+		touched := table.Deal(first, n, hands, nil)
+		if !slices.Equal(hands, want) || !slices.Equal(touched, order) {
+			t.Fatalf("Deal(%d, %d) = %v, %v; picks say %v, %v", first, n, hands, touched, want, order)
+		}
+	})
+}
+
+func BenchmarkDeal(b *testing.B) {
+	table := mustTable(b, 40, 30, 20, 10)
+	hands := make([]uint32, 4)
+	var touched []int32
+	for k := 0; b.Loop(); k += 700 {
+		clear(hands)
+		touched = table.Deal(uint64(k), 700, hands, touched[:0])
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/700, "ns/packet")
 }

@@ -1,0 +1,94 @@
+package dispatch
+
+import "sluice/protocol"
+
+// Frames are dealt by the read, not one by one. What the sequence gives an
+// analyzer out of n numbers is counted first, and then it gets as many frames in
+// one span of the read: one copy, one look at the link, one sum of the counters
+// for a span, where a pick, a copy and five counters for each packet were half of
+// what the distributor itself spent on it. The shares are those of the sequence,
+// exactly, whenever a read has been dealt; only which frames of the read an
+// analyzer gets has changed, and neighbours now stay together.
+
+// deal dispatches the frames at the front of a read that need no look of their
+// own: valid data frames within the credit. It returns the bytes that they took;
+// what stopped it is the caller's. data is borrowed.
+func (c *Core) deal(s *Session, data []byte) (taken int) {
+	if s.number >= s.creditFrames || s.bytes >= s.creditBytes {
+		return 0
+	}
+	frames, bytes := s.creditFrames-s.number, s.creditBytes-s.bytes
+	maxFrame := uint32(c.cfg.MaxFrame)
+	sizes := c.sizes[:0]
+	messages := 0
+	for uint64(len(sizes)) < frames && len(data)-taken >= protocol.HeaderSize {
+		size := protocol.FrameLength(data[taken:])
+		if size-1 >= maxFrame {
+			break
+		}
+		end := taken + protocol.HeaderSize + int(size)
+		if end > len(data) || uint64(end) > bytes {
+			break
+		}
+		body := data[taken+protocol.HeaderSize : end : end]
+		if protocol.IsControl(body[0]) || c.inspect.Scan(body, &c.scanned) != nil {
+			break
+		}
+		messages += c.scanned.Messages
+		sizes = append(sizes, uint32(end-taken))
+		taken = end
+	}
+	c.sizes = sizes
+	if len(sizes) == 0 {
+		return 0
+	}
+	number := s.number + 1
+	s.number += uint64(len(sizes))
+	s.bytes += uint64(taken)
+	s.spoke = true
+	c.count.Received += uint64(len(sizes))
+	c.count.ReceivedBytes += uint64(taken)
+	c.count.ReceivedMessages += uint64(messages)
+	c.dealt = c.table.Deal(c.shared.Sequence.Reserve(uint64(len(sizes))), len(sizes), c.hands, c.dealt[:0])
+	for _, i := range c.dealt {
+		n := int(c.hands[i])
+		c.hands[i] = 0
+		c.count.Analyzers[i].Picked += uint64(n)
+		data = c.dealTo(c.links[i], s, number, data, sizes[:n])
+		number += uint64(n)
+		sizes = sizes[n:]
+	}
+	return taken
+}
+
+// dealTo gives a link the frames of a span, and returns what lies behind them.
+// What the link has no room for goes where a single frame would go.
+func (c *Core) dealTo(l *Link, s *Session, number uint64, data []byte, sizes []uint32) (rest []byte) {
+	for len(sizes) > 0 {
+		n, bytes := 0, 0
+		if c.open(l) {
+			n, bytes = l.stage.tryAppendSpan(&c.chunks, data, sizes, c.roomFrames(l), c.roomBytes(l), s.slot, number, c.nowMS)
+		}
+		if n > 0 {
+			l.live += n
+			c.admitted(s, n)
+			c.count.Analyzers[l.index].Dispatched += uint64(n)
+			c.touchLink(l)
+		} else {
+			n, bytes = 1, int(sizes[0])
+			if !c.place(l, s, number, data[:bytes:bytes]) {
+				c.nackNow(s, number, bytes, protocol.NackBusy, "")
+			}
+		}
+		number += uint64(n)
+		data = data[bytes:]
+		sizes = sizes[n:]
+	}
+	return data
+}
+
+// deals says whether the frames that come now may be dealt by the read: by
+// weight, to whoever has room, with nothing that asks for a look at each.
+func (c *Core) deals(s *Session) bool {
+	return c.cfg.Route == RouteWeighted && !c.table.Empty() && !c.short && !c.draining && !s.drained
+}
