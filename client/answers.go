@@ -135,10 +135,10 @@ func (c *Client) nack(s *session, ctl *protocol.Control, outs []settled) ([]sett
 		switch code {
 		case protocol.NackBusy, protocol.NackUnavailable:
 			c.stats.Busy++
-			c.again.push(e)
+			*c.again.extend() = e
 			refused = n
 		case protocol.NackDraining:
-			c.again.push(e)
+			*c.again.extend() = e
 			s.drain()
 		default: // invalid, too_large, unauthorized, and codes of later versions
 			if text == "" {

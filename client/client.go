@@ -187,7 +187,7 @@ func New(cfg Config) (*Client, error) {
 }
 
 func newClient(cfg Config, limits timing) *Client {
-	c := &Client{cfg: cfg, limits: limits, log: cfg.Logger, done: make(chan struct{}), window: newWindow(), maxUnsent: 2 * chunkSize}
+	c := &Client{cfg: cfg, limits: limits, log: cfg.Logger, done: make(chan struct{}), window: newWindow(), maxUnsent: 2 * writeSize}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

@@ -200,7 +200,9 @@ func TestStageAllocatesNothingInSteadyState(t *testing.T) {
 	)
 	turn := func() {
 		for tag := range uint64(5000) {
-			q.push(s.commit(tag, append(s.begin(), body...)))
+			e := q.extend()
+			e.chunk, e.off, e.size = s.commit(append(s.begin(), body...))
+			e.tag = tag
 		}
 		for q.n > 0 {
 			e := q.pop()

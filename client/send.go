@@ -66,8 +66,7 @@ func (c *Client) SendFunc(ctx context.Context, n int, first uint64, appendBody f
 	taken := 0
 	for taken < n && (taken == 0 || c.stage.bytes <= c.cfg.MaxBuffer && !c.ahead()) {
 		tag := first + uint64(taken)
-		e := c.stage.commit(tag, appendBody(c.stage.begin(), tag))
-		refused = c.accept(e, refused)
+		refused = c.accept(tag, appendBody(c.stage.begin(), tag), refused)
 		taken++
 	}
 	c.freed(n - taken + len(refused))
@@ -85,7 +84,7 @@ func (c *Client) add(body []byte, tag uint64) error {
 		c.mu.Unlock()
 		return ErrClosed
 	}
-	refused := c.accept(c.stage.commit(tag, append(c.stage.begin(), body...)), nil)
+	refused := c.accept(tag, append(c.stage.begin(), body...), nil)
 	c.freed(len(refused))
 	c.wakeForFresh()
 	c.mu.Unlock()
@@ -106,20 +105,21 @@ func nilIf(cond bool, err error) error {
 	return err
 }
 
-// accept queues a new frame, or refuses one that must never be sent: an empty
-// body cannot be followed in the stream, and one that looks like a control
-// frame would not be numbered by the receiver. With c.mu.
-func (c *Client) accept(e entry, refused []settled) []settled {
-	code, why := c.judge(e.frame()[protocol.HeaderSize:])
-	if code == 0 {
-		c.queue.push(e)
-		c.unsent += int(e.size)
-		c.full = c.full || c.unsent >= c.maxUnsent
-		return refused
+// accept queues a new frame, whose body is what the stage's begin has become, or
+// refuses one that must never be sent: an empty body cannot be followed in the
+// stream, and one that looks like a control frame would not be numbered by the
+// receiver. With c.mu.
+func (c *Client) accept(tag uint64, body []byte, refused []settled) []settled {
+	if code, why := c.judge(body); code != 0 {
+		c.stats.Failed++
+		return append(refused, settled{tag: tag, failure: &Outcome{Code: code, Text: why}})
 	}
-	c.stage.release(e.chunk)
-	c.stats.Failed++
-	return append(refused, settled{tag: e.tag, failure: &Outcome{Code: code, Text: why}})
+	e := c.queue.extend()
+	e.chunk, e.off, e.size = c.stage.commit(body)
+	e.sends, e.tag = 0, tag
+	c.unsent += int(e.size)
+	c.full = c.full || c.unsent >= c.maxUnsent
+	return refused
 }
 
 // judge says why a body must never be sent; code 0: it may be.

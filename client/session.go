@@ -194,7 +194,7 @@ func (c *Client) take(s *session, out *batch) {
 			continue
 		}
 		if inFlight, _ := s.window.Unsettled(); !c.window.allows(inFlight) || !s.window.CanSend(size) ||
-			out.size > 0 && out.size+size > chunkSize {
+			out.size > 0 && out.size+size > writeSize {
 			break
 		}
 		s.window.Sent(size)
