@@ -18,6 +18,10 @@ func (sh *Shared) TryReserve(size int) bool {
 	return false
 }
 
+// Filling says that half of the queue's places are taken: what holds one should
+// not keep it without need. Safe for concurrent use.
+func (sh *Shared) Filling() bool { return 2*sh.queued.Load() >= sh.maxQueued.Load() }
+
 // Unreserve gives back what TryReserve took. Safe for concurrent use.
 func (sh *Shared) Unreserve(size int) {
 	sh.queued.Add(-1)

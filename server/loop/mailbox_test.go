@@ -171,6 +171,28 @@ func TestSubmitWhileStopping(t *testing.T) {
 	all.Wait()
 }
 
+// What takes a place of a queue that fills up does not linger in it.
+func TestFramesDoNotLingerInAQueueThatFills(t *testing.T) {
+	w := newWorld(t, 1, func(cfg *dispatch.Config) { cfg.MaxQueueFrames = 2 })
+	to := w.addAnalyzer(0, true)
+	w.weigh(1)
+	for range 20 {
+		w.loop.mail.mu.Lock()
+		w.loop.mail.busy = true // as after a turn of several
+		w.loop.mail.mu.Unlock()
+		if code := w.loop.Submit(content("one"), 1, nil); code != 0 {
+			t.Fatalf("refused: %v", code)
+		}
+		w.loop.mail.mu.Lock()
+		state := w.loop.mail.state
+		w.loop.mail.mu.Unlock()
+		if state == mailLingers {
+			t.Fatal("it lingers")
+		}
+		await.Value(t, "packet", to.packets)
+	}
+}
+
 // After a turn of several frames the next one waits for more, and then goes
 // without them; a drain does not wait.
 func TestFramesThatLingerAreDispatched(t *testing.T) {
