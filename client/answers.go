@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"time"
 
 	"sluice/protocol"
@@ -82,18 +83,10 @@ func (c *Client) ack(s *session, ctl *protocol.Control, outs []settled) ([]settl
 	}
 	s.window.Raise(ctl.Frames, ctl.Bytes)
 	inFlight, _ := s.window.Unsettled()
-	delivered := 0
-	bytes := 0
-	for ; s.first <= ctl.N; s.first++ {
-		e := c.queue.at(0)
-		if e.chunk != nil { // or a NACK came first
-			c.stage.release(e.chunk)
-			outs = append(outs, settled{tag: e.tag, resends: resends(e)})
-			bytes += int(e.size)
-			delivered++
-		}
-		c.queue.drop()
-		c.sent--
+	delivered, bytes := 0, 0
+	if n := int(ctl.N + 1 - min(s.first, ctl.N+1)); n > 0 {
+		outs, delivered, bytes = c.settle(n, outs)
+		s.first += uint64(n)
 	}
 	s.window.Settled(delivered, bytes)
 	if delivered > 0 {
@@ -111,6 +104,36 @@ func (c *Client) ack(s *session, ctl *protocol.Control, outs []settled) ([]settl
 		c.wake()
 	}
 	return outs, nil
+}
+
+// settle takes the first n packets off the queue: all of them were sent, and
+// those that have no answer yet are delivered. With c.mu.
+func (c *Client) settle(n int, outs []settled) (_ []settled, delivered, bytes int) {
+	var in *chunk // of the frames at hand
+	refs := 0     // of them
+	outs = slices.Grow(outs, n)
+	for i := range n {
+		e := c.queue.at(i)
+		if e.chunk == nil { // a NACK came first
+			continue
+		}
+		if e.chunk != in {
+			if refs > 0 {
+				c.stage.release(in, refs)
+			}
+			in, refs = e.chunk, 0
+		}
+		refs++
+		outs = append(outs, settled{tag: e.tag, resends: resends(e)})
+		bytes += int(e.size)
+		delivered++
+	}
+	if refs > 0 {
+		c.stage.release(in, refs)
+	}
+	c.queue.drop(n)
+	c.sent -= n
+	return outs, delivered, bytes
 }
 
 // nack answers frames n … n+count-1. The first answer to a frame is final:

@@ -206,7 +206,7 @@ func TestStageAllocatesNothingInSteadyState(t *testing.T) {
 		}
 		for q.n > 0 {
 			e := q.pop()
-			s.release(e.chunk)
+			s.release(e.chunk, 1)
 		}
 	}
 	turn()

@@ -74,6 +74,7 @@ func (c *Client) serve(s *session) error {
 			break
 		}
 		c.take(s, &out)
+		out.seal()
 		if out.empty() {
 			c.idle, c.starved = true, c.unsent > 0 || c.again.n > 0
 			c.work.Wait()
@@ -84,8 +85,8 @@ func (c *Client) serve(s *session) error {
 		err := out.writeTo(s.nc)
 		c.deliver(out.refused)
 		c.mu.Lock()
-		for _, t := range out.chunks {
-			c.stage.release(t)
+		for _, p := range out.pieces {
+			c.stage.release(p.in, 1)
 		}
 		out.reset()
 		if err != nil {
@@ -109,25 +110,41 @@ func (c *Client) drained(s *session) bool {
 	return n == 0
 }
 
-// batch is what goes out in one write. Owned by run's goroutine; chunks hold a
-// reference each, so that an answer that comes before the write has returned
-// does not free the bytes under it.
+// batch is what goes out in one write. Owned by run's goroutine; each piece holds
+// a reference to its chunk, so that an answer that comes before the write has
+// returned does not free the bytes under it.
 type batch struct {
 	control []byte
-	bufs    [][]byte
-	chunks  []*chunk
-	end     uint32 // where the last buffer ends in the last chunk
-	size    int
+	pieces  []piece
+	size    int // bytes of the pieces
 	refused []settled
+	bufs    [][]byte // control and pieces, for the socket
 }
 
-func (b *batch) empty() bool { return len(b.bufs) == 0 && len(b.refused) == 0 }
+// piece is frames that lie side by side in a chunk.
+type piece struct {
+	in       *chunk
+	off, end uint32
+}
+
+func (b *batch) empty() bool { return len(b.bufs)+len(b.refused) == 0 }
 
 func (b *batch) reset() {
-	clear(b.bufs)
-	clear(b.chunks)
+	clear(b.pieces)
 	clear(b.refused)
-	b.bufs, b.chunks, b.refused, b.size = b.bufs[:0], b.chunks[:0], b.refused[:0], 0
+	clear(b.bufs)
+	b.control, b.pieces, b.refused, b.bufs, b.size = b.control[:0], b.pieces[:0], b.refused[:0], b.bufs[:0], 0
+}
+
+// seal ends the collection. With c.mu, because the end of a chunk moves while it is
+// written.
+func (b *batch) seal() {
+	if len(b.control) > 0 {
+		b.bufs = append(b.bufs, b.control)
+	}
+	for _, p := range b.pieces {
+		b.bufs = append(b.bufs, p.in.buf[p.off:p.end])
+	}
 }
 
 func (b *batch) writeTo(w io.Writer) error {
@@ -144,23 +161,23 @@ func (b *batch) writeTo(w io.Writer) error {
 }
 
 // add puts a frame behind the others. Frames lie in chunks in the order in
-// which they were handed in, so that nearly always this makes the last buffer
+// which they were handed in, so that nearly always this makes the last piece
 // longer.
 func (b *batch) add(e *entry) {
-	if k := len(b.chunks); k > 0 && b.chunks[k-1] == e.chunk {
-		if b.end == e.off {
-			last := &b.bufs[len(b.bufs)-1]
-			*last = (*last)[:len(*last)+int(e.size)]
-			b.end += e.size
-			b.size += int(e.size)
+	b.size += int(e.size)
+	if k := len(b.pieces); k > 0 {
+		if p := &b.pieces[k-1]; p.in == e.chunk && p.end == e.off {
+			p.end += e.size
 			return
 		}
 	}
-	b.end = e.off + e.size
+	b.open(e)
+}
+
+// open begins a piece with a frame.
+func (b *batch) open(e *entry) {
 	e.chunk.refs++
-	b.chunks = append(b.chunks, e.chunk)
-	b.bufs = append(b.bufs, e.chunk.buf[e.off:e.off+e.size])
-	b.size += int(e.size)
+	b.pieces = append(b.pieces, piece{in: e.chunk, off: e.off, end: e.off + e.size})
 }
 
 // take collects control frames, and what the credit and our own window allow of
@@ -168,9 +185,8 @@ func (b *batch) add(e *entry) {
 // c.mu.
 func (c *Client) take(s *session, out *batch) {
 	if len(s.control) > 0 {
-		out.control = append(out.control[:0], s.control...)
+		out.control = append(out.control, s.control...)
 		s.control = s.control[:0]
-		out.bufs = append(out.bufs, out.control)
 	}
 	if !s.ready || s.draining || c.paused() {
 		return
@@ -184,20 +200,26 @@ func (c *Client) take(s *session, out *batch) {
 	if c.sent == 0 {
 		s.watch.heard = true // silence begins now at the earliest
 	}
-	before := c.sent
-	for c.sent < c.queue.n {
+	frames, bytes := s.window.Room()
+	inFlight, _ := s.window.Unsettled()
+	first := c.sent
+	last := first + min(c.queue.n-first, int(min(frames, uint64(noWindow))), c.window.room(inFlight))
+	if last == first && c.queue.n > first && inFlight == 0 {
+		last++ // one frame may always be sent
+	}
+	most := min(writeSize, int(min(bytes, uint64(writeSize))))
+	for c.sent < last {
 		e := c.queue.at(c.sent)
 		size := int(e.size)
 		if size-protocol.HeaderSize > s.maxFrame {
 			c.unsent -= size
 			out.refused = append(out.refused, c.refuse(c.queue.remove(c.sent), protocol.NackTooLarge, "larger than the receiver takes"))
+			last = min(last, c.queue.n)
 			continue
 		}
-		if inFlight, _ := s.window.Unsettled(); !c.window.allows(inFlight) || !s.window.CanSend(size) ||
-			out.size > 0 && out.size+size > writeSize {
+		if out.size+size > most && !(c.sent == first && (size <= int(bytes) || inFlight == 0)) {
 			break
 		}
-		s.window.Sent(size)
 		out.add(e)
 		if e.sends > 0 {
 			c.stats.Resends++
@@ -205,9 +227,10 @@ func (c *Client) take(s *session, out *batch) {
 		e.sends++
 		c.sent++
 	}
+	s.window.SentRun(c.sent-first, out.size)
 	c.unsent -= out.size
 	c.prepare(out.size)
-	c.stats.Sent += uint64(c.sent - before)
+	c.stats.Sent += uint64(c.sent - first)
 	c.stats.SentBytes += uint64(out.size)
 	if c.full && c.unsent <= c.maxUnsent/2 {
 		c.full = false
@@ -225,7 +248,7 @@ func (c *Client) prepare(written int) {
 
 // refuse ends a packet without sending it, or after its last answer. With c.mu.
 func (c *Client) refuse(e entry, code protocol.NackCode, text string) settled {
-	c.stage.release(e.chunk)
+	c.stage.release(e.chunk, 1)
 	c.stats.Failed++
 	c.freed(1)
 	return settled{tag: e.tag, failure: &Outcome{Code: code, Text: text, Resends: resends(&e)}}

@@ -105,9 +105,9 @@ func (s *stage) newTail(n int) *chunk {
 	return t
 }
 
-// release gives back one reference. A chunk without any is used again.
-func (s *stage) release(c *chunk) {
-	if c.refs--; c.refs > 0 {
+// release gives back n references. A chunk without any is used again.
+func (s *stage) release(c *chunk, n int) {
+	if c.refs -= n; c.refs > 0 {
 		return
 	}
 	if c == s.tail {
@@ -188,15 +188,17 @@ func (r *ring) at(i int) *entry { return &r.buf[(r.head+i)&(len(r.buf)-1)] }
 
 func (r *ring) pop() entry {
 	e := *r.at(0)
-	r.drop()
+	r.drop(1)
 	return e
 }
 
-// drop forgets the front.
-func (r *ring) drop() {
-	r.buf[r.head].chunk = nil
-	r.head = (r.head + 1) & (len(r.buf) - 1)
-	r.n--
+// drop forgets the first n.
+func (r *ring) drop(n int) {
+	first := min(n, len(r.buf)-r.head)
+	clear(r.buf[r.head : r.head+first])
+	clear(r.buf[:n-first])
+	r.head = (r.head + n) & (len(r.buf) - 1)
+	r.n -= n
 }
 
 func (r *ring) grow() {

@@ -63,8 +63,8 @@ type window struct {
 
 func newWindow() window { return window{limit: noWindow} }
 
-// allows says whether one more frame may be sent while so many are in flight.
-func (w *window) allows(inFlight int) bool { return inFlight < w.limit }
+// room is how many more frames may be sent while so many are in flight.
+func (w *window) room(inFlight int) int { return max(0, w.limit-inFlight) }
 
 // bounded says whether there is anything to grow, so that the caller need not
 // read the clock when there is not.

@@ -12,7 +12,7 @@ func at(d time.Duration) time.Time { return time.Unix(1000, 0).Add(d) }
 
 func TestWindowBindsNothingAtFirst(t *testing.T) {
 	w := newWindow()
-	if w.bounded() || !w.allows(1<<30) {
+	if w.bounded() || w.room(1<<30) == 0 {
 		t.Errorf("%+v", w)
 	}
 	w.acknowledged(10, 10, 10, at(0))
@@ -24,7 +24,7 @@ func TestWindowBindsNothingAtFirst(t *testing.T) {
 func TestWindowHalvesOnceInARoundTrip(t *testing.T) {
 	w := newWindow()
 	w.refused(1000, 4000, 3200, at(0))
-	if w.limit != 1600 || w.allows(1600) || !w.allows(1599) {
+	if w.limit != 1600 || w.room(1600) > 0 || w.room(1599) == 0 {
 		t.Fatalf("%+v, want half of what was in flight", w)
 	}
 	w.refused(4000, 4100, 3000, at(time.Hour)) // sent before the halving, however late the answer
@@ -122,7 +122,7 @@ func TestWindowModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"send": func(t *rapid.T) {
 				for range rapid.IntRange(1, 5000).Draw(t, "n") {
-					if !w.allows(int(sent-settled)) || sent-settled >= maxWindow {
+					if w.room(int(sent-settled)) == 0 || sent-settled >= maxWindow {
 						break
 					}
 					sent++
@@ -170,7 +170,7 @@ func TestWindowModel(t *testing.T) {
 				w.reconnected()
 			},
 			"": func(t *rapid.T) {
-				if w.limit < minWindow || w.bounded() && w.limit >= maxWindow || !w.allows(0) {
+				if w.limit < minWindow || w.bounded() && w.limit >= maxWindow || w.room(0) == 0 {
 					t.Fatalf("%+v", w)
 				}
 			},
