@@ -84,14 +84,14 @@ func (l *Loop) OnTraffic(gc gnet.Conn) gnet.Action {
 		}
 		return gnet.None // read to be discarded
 	}
-	l.beginTurn()
+	gather := l.gather.turn(l.beginTurn(), c, len(data))
 	if c.session != nil {
 		l.core.Receive(c.session, data)
 	} else {
 		l.core.ReceiveLink(c.link, data)
 	}
 	borrowed(data)
-	l.flushSoon(len(data))
+	l.flushSoon(gather)
 	return gnet.None
 }
 
@@ -107,6 +107,7 @@ func (l *Loop) OnClose(gc gnet.Conn, err error) gnet.Action {
 		c.reason = err.Error()
 	}
 	delete(l.all, c)
+	l.gather.forget(c)
 	l.lost = append(l.lost, c)
 	if !l.flushing {
 		l.beginTurn()

@@ -6,17 +6,13 @@ import (
 	"sluice/server/dispatch"
 )
 
-// deferBytes is the size of a read from which on it is worth waiting for what
-// else is ready before writing.
-const deferBytes = 16 << 10
-
-// flushSoon flushes now, or, when there is much to do, after the callbacks of
+// flushSoon flushes now, or, when there is more to gather, after the callbacks of
 // the next pass over the ready connections.
-func (l *Loop) flushSoon(read int) {
+func (l *Loop) flushSoon(gather bool) {
 	if l.deferred {
 		return
 	}
-	if read < deferBytes || l.engine.Execute(context.Background(), l.flushTask) != nil {
+	if !gather || l.engine.Execute(context.Background(), l.flushTask) != nil {
 		l.flush()
 		return
 	}

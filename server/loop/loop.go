@@ -75,8 +75,9 @@ type Loop struct {
 	lingering     []*conn // said their last words
 	all           map[*conn]struct{}
 	flushing      bool
-	quietTicks    int           // ticks since the last traffic, as far as idleAfter+1
-	deferred      bool          // a flush is on its way
+	quietTicks    int  // ticks since the last traffic, as far as idleAfter+1
+	deferred      bool // a flush is on its way
+	gather        gathering
 	flushTask     gnet.Runnable // made once: a closure per turn would allocate
 }
 

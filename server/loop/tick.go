@@ -68,13 +68,16 @@ func (t *ticker) setPace(d time.Duration) {
 	t.pace <- d
 }
 
-// beginTurn begins a turn of traffic, which an idle loop wakes up for.
-func (l *Loop) beginTurn() {
-	l.core.BeginTurn(l.now())
+// beginTurn begins a turn of traffic, which an idle loop wakes up for, and returns
+// its time.
+func (l *Loop) beginTurn() time.Duration {
+	now := l.now()
+	l.core.BeginTurn(now)
 	if l.quietTicks > idleAfter {
 		l.ticker.setPace(dispatch.TickEvery)
 	}
 	l.quietTicks = 0
+	return now
 }
 
 // tick does what time alone brings about.
