@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"testing"
 	"time"
@@ -265,6 +266,28 @@ func TestHelloAndWelcome(t *testing.T) {
 		t.Errorf("larger than max_frame: %+v", o)
 	}
 	p.nothingMore()
+	mustClose(t, c)
+}
+
+// A receiver may give more credit than anybody can count.
+func TestBoundlessCredit(t *testing.T) {
+	r := newReceiver(t)
+	c, out := start(t, Config{Addrs: []string{r.addr()}, Hello: true, MaxBuffer: 64 << 20}, nil)
+	p := r.accept()
+	p.control(protocol.OpHello)
+	p.write(protocol.AppendWelcome(nil, protocol.Welcome{Version: 1, Frames: math.MaxUint64, Bytes: math.MaxUint64, MaxFrame: protocol.DefaultMaxFrame}))
+	send(t, c, 1, 1)
+	p.packets(1)
+	large := packet(2)
+	large.Messages[0].Message = string(make([]byte, 2*writeSize))
+	if err := c.SendPacket(t.Context(), large, 2); err != nil {
+		t.Fatal(err)
+	}
+	wantIDs(t, p.packets(1), 2) // while the first has no answer
+	p.ack(2)
+	if !out.wait(2).Delivered {
+		t.Error("not delivered")
+	}
 	mustClose(t, c)
 }
 

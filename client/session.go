@@ -217,7 +217,7 @@ func (c *Client) take(s *session, out *batch) {
 			last = min(last, c.queue.n)
 			continue
 		}
-		if out.size+size > most && !(c.sent == first && (size <= int(bytes) || inFlight == 0)) {
+		if out.size+size > most && !(c.sent == first && (uint64(size) <= bytes || inFlight == 0)) {
 			break
 		}
 		out.add(e)

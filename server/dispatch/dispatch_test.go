@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -33,6 +34,36 @@ func TestSplitIsExact(t *testing.T) {
 		want := float64(total) * weight / 100
 		if off := float64(n.Analyzers[i].Delivered) - want; off > 10 || off < -10 {
 			t.Errorf("analyzer %d was given %d, its weight says %.0f", i, n.Analyzers[i].Delivered, want)
+		}
+	}
+}
+
+// TestLinkHeedsItsCredit: an analyzer is written what it gave credit for, which the
+// world checks, and all of it; also if it gave more than anybody can count.
+func TestLinkHeedsItsCredit(t *testing.T) {
+	cfg := Defaults()
+	cfg.HandOverMin = cfg.LinkWindowFrames // so that credit alone counts
+	for _, window := range []uint64{1, 1000, math.MaxUint64} {
+		w := newWorld(t, cfg, 1)
+		w.window = window
+		w.up(0)
+		w.send("a", protocol.FirstCreditFrames, 10)
+		w.send("b", protocol.FirstCreditFrames, 10)
+		want := uint64(protocol.FirstCreditFrames)
+		if window == math.MaxUint64 {
+			want *= 2
+		}
+		if got := w.sinks[0].number; got != want {
+			t.Errorf("credit %d: %d frames were written, want %d", window, got, want)
+		}
+		for range 2 * protocol.FirstCreditFrames {
+			if w.sinks[0].acked == w.sinks[0].number {
+				break
+			}
+			w.ack(0, 1<<20)
+		}
+		if n := w.check(); n.Delivered != 2*protocol.FirstCreditFrames {
+			t.Errorf("credit %d: %d frames were delivered", window, n.Delivered)
 		}
 	}
 }

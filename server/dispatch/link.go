@@ -227,7 +227,7 @@ func (c *Core) NextWrite(l *Link) []byte {
 	// A single frame may be larger than a write, or than the credit of a link
 	// that has nothing in flight.
 	room, most := l.credit.Room()
-	end = min(end, l.handed+int(max(1, room)))
+	end = l.handed + int(min(uint64(end-l.handed), max(1, room)))
 	chunk, begin, size, frames := l.stage.piece(l.handed, end, max(first, int(min(most, writeBytes))))
 	l.credit.SentRun(frames, size)
 	l.handed += frames

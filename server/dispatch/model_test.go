@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ func TestAnyHistory(t *testing.T) {
 		}
 		weights[0]++
 		w := newWorld(t, cfg, weights...)
+		w.window = rapid.SampledFrom([]uint64{1, 32768, math.MaxUint64}).Draw(t, "credit")
 		names := []string{"a", "b", "c"}
 		sinks := rapid.IntRange(0, len(weights)-1)
 		held := map[string][]byte{} // the rest of a cut stream

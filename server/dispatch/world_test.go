@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"fmt"
+	"math"
 	"sort"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ type world struct {
 	desk    *fakeDesk
 	agents  map[string]*fakeAgent
 	sinks   []*fakeSink
+	window  uint64 // frames of credit beyond what a sink has acknowledged; MaxUint64: no limit at all
 	events  []string
 }
 
@@ -52,6 +54,7 @@ type fakeSink struct {
 	open     bool
 	number   uint64   // data frames received on this connection
 	acked    uint64   // and acknowledged
+	told     uint64   // credit: frames
 	received []string // packet ids over all connections, in order
 	full     bool     // the socket takes nothing
 	lines    []string
@@ -106,7 +109,7 @@ func (w *world) submit(count, size int) {
 }
 
 func newWorld(t tester, cfg Config, weights ...float64) *world {
-	w := &world{t: t, cfg: cfg, weights: weights, held: make([]bool, len(weights)), agents: map[string]*fakeAgent{}, now: time.Second}
+	w := &world{t: t, cfg: cfg, weights: weights, held: make([]bool, len(weights)), agents: map[string]*fakeAgent{}, now: time.Second, window: 32768}
 	w.shared = NewShared(cfg, len(weights))
 	w.core = New(cfg, w.shared, len(weights))
 	for range weights {
@@ -196,7 +199,9 @@ func (w *world) writeLink(l *Link) {
 			if err := protocol.Scan(plain, &s); err != nil {
 				w.t.Fatalf("link %d was written a frame that is no packet: %v", l.index, err)
 			}
-			sink.number++
+			if sink.number++; sink.number > sink.told && sink.number > sink.acked+1 {
+				w.t.Fatalf("link %d was written frame %d, its credit is %d", l.index, sink.number, sink.told)
+			}
 			sink.received = append(sink.received, string(s.PacketID))
 		}
 	}
@@ -336,7 +341,8 @@ func (w *world) up(i int) {
 	l := w.core.links[i]
 	w.turn(func(c *Core) { c.LinkOpened(l, sink) })
 	sink.open, sink.number, sink.acked = true, 0, 0
-	welcome := protocol.AppendWelcome(nil, protocol.Welcome{Version: protocol.Version, Server: "sink", Frames: 32768, Bytes: 8 << 20,
+	frames, bytes := w.credit(sink)
+	welcome := protocol.AppendWelcome(nil, protocol.Welcome{Version: protocol.Version, Server: "sink", Frames: frames, Bytes: bytes,
 		MaxFrame: w.cfg.MaxFrame, Compression: accepted})
 	w.turn(func(c *Core) { c.ReceiveLink(l, welcome) })
 }
@@ -345,8 +351,19 @@ func (w *world) up(i int) {
 func (w *world) ack(i, k int) {
 	sink := w.sinks[i]
 	sink.acked = min(sink.acked+uint64(k), sink.number)
-	out := protocol.AppendAck(nil, sink.acked, sink.acked+32768, 1<<40)
+	frames, bytes := w.credit(sink)
+	out := protocol.AppendAck(nil, sink.acked, frames, bytes)
 	w.turn(func(c *Core) { c.ReceiveLink(w.core.links[i], out) })
+}
+
+// credit is what a sink tells next. WELCOME never offers less than the first credit.
+func (w *world) credit(sink *fakeSink) (frames, bytes uint64) {
+	if w.window == math.MaxUint64 {
+		sink.told = math.MaxUint64
+		return math.MaxUint64, math.MaxUint64
+	}
+	sink.told = max(sink.acked+w.window, protocol.FirstCreditFrames)
+	return sink.told, 1 << 40
 }
 
 func (w *world) advance(d time.Duration) {
