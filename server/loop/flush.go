@@ -2,6 +2,8 @@ package loop
 
 import (
 	"context"
+	"runtime"
+	"time"
 
 	"sluice/server/dispatch"
 )
@@ -17,6 +19,22 @@ func (l *Loop) flushSoon(gather bool) {
 		return
 	}
 	l.deferred = true
+}
+
+// yieldEvery is half of what Go's scheduler lets a goroutine run without a look at
+// it.
+const yieldEvery = 5 * time.Millisecond
+
+// yield lets the scheduler see that the loop goes on. A saturated loop always finds
+// something ready, so that it never waits, and gnet never yields. After 10 ms Go's
+// monitor takes such a goroutine for one that hogs its processor: it asks it to stop,
+// and takes the processor away from each system call that it finds it in, every
+// 20 µs.
+func (l *Loop) yield(now time.Duration) {
+	if now-l.yieldedAt >= yieldEvery {
+		l.yieldedAt = now
+		runtime.Gosched()
+	}
 }
 
 // flush writes out what a turn staged: one write per link that got something,

@@ -77,6 +77,7 @@ type Loop struct {
 	flushing      bool
 	quietTicks    int  // ticks since the last traffic, as far as idleAfter+1
 	deferred      bool // a flush is on its way
+	yieldedAt     time.Duration
 	gather        gathering
 	flushTask     gnet.Runnable // made once: a closure per turn would allocate
 }
@@ -107,8 +108,9 @@ func Start(cfg Config) (*Loop, error) {
 	l.initMail(&cfg)
 	l.flushTask = gnet.RunnableFunc(func(context.Context) error {
 		l.deferred = false
-		l.beginTurn()
+		now := l.beginTurn()
 		l.flush()
+		l.yield(now)
 		return nil
 	})
 	client, err := gnet.NewClient(l,
