@@ -11,14 +11,16 @@ import "sluice/protocol"
 // analyzer gets has changed, and neighbours now stay together.
 
 // deal dispatches the frames at the front of a read that need no look of their
-// own: valid data frames within the credit. It returns the bytes that they took;
-// what stopped it is the caller's. data is borrowed.
+// own: valid data frames within the credit, and of one analyzer where the agent_id
+// decides. It returns the bytes that they took; what stopped it is the caller's.
+// data is borrowed.
 func (c *Core) deal(s *Session, data []byte) (taken int) {
 	if s.number >= s.creditFrames || s.bytes >= s.creditBytes {
 		return 0
 	}
 	frames, bytes := s.creditFrames-s.number, s.creditBytes-s.bytes
 	maxFrame := uint32(c.cfg.MaxFrame)
+	sticky, stuckTo := c.cfg.Route == RouteAgent, 0
 	sizes := c.sizes[:0]
 	messages := 0
 	for uint64(len(sizes)) < frames && len(data)-taken >= protocol.HeaderSize {
@@ -33,6 +35,13 @@ func (c *Core) deal(s *Session, data []byte) (taken int) {
 		body := data[taken+protocol.HeaderSize : end : end]
 		if protocol.IsControl(body[0]) || c.inspect.Scan(body, &c.scanned) != nil {
 			break
+		}
+		if sticky {
+			to := c.sticky(s)
+			if len(sizes) > 0 && to != stuckTo {
+				break
+			}
+			stuckTo = to
 		}
 		messages += c.scanned.Messages
 		sizes = append(sizes, uint32(end-taken))
@@ -49,7 +58,12 @@ func (c *Core) deal(s *Session, data []byte) (taken int) {
 	c.count.Received += uint64(len(sizes))
 	c.count.ReceivedBytes += uint64(taken)
 	c.count.ReceivedMessages += uint64(messages)
-	c.dealt = c.table.Deal(c.shared.Sequence.Reserve(uint64(len(sizes))), len(sizes), c.hands, c.dealt[:0])
+	if sticky {
+		c.hands[stuckTo] = uint32(len(sizes))
+		c.dealt = append(c.dealt[:0], int32(stuckTo))
+	} else {
+		c.dealt = c.table.Deal(c.shared.Sequence.Reserve(uint64(len(sizes))), len(sizes), c.hands, c.dealt[:0])
+	}
 	for _, i := range c.dealt {
 		n := int(c.hands[i])
 		c.hands[i] = 0
@@ -87,8 +101,8 @@ func (c *Core) dealTo(l *Link, s *Session, number uint64, data []byte, sizes []u
 	return data
 }
 
-// deals says whether the frames that come now may be dealt by the read: by
-// weight, to whoever has room, with nothing that asks for a look at each.
+// deals says whether the frames that come now may be dealt by the read: nothing
+// asks for a look at each of them. By packet_id each goes its own way.
 func (c *Core) deals(s *Session) bool {
-	return c.cfg.Route == RouteWeighted && !c.table.Empty() && !c.short && !c.draining && !s.drained
+	return c.cfg.Route != RoutePacket && !c.table.Empty() && !c.short && !c.draining && !s.drained
 }
