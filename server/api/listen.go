@@ -147,6 +147,39 @@ type conn struct {
 	late   bool
 	linger atomic.Bool
 	gone   atomic.Bool
+
+	// Deadlines as they were asked for, and as they are set. Of the serving
+	// goroutine alone; Close sets its own beneath them.
+	readBy, readSet, writeSet time.Time
+}
+
+// SetReadDeadline notes the deadline for the next Read. fasthttp sets two for each
+// request, of which the second rarely meets a read: a timer each is felt.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.readBy = t
+	return nil
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	if c.readBy != c.readSet {
+		if err := c.Conn.SetReadDeadline(c.readBy); err != nil {
+			return 0, err
+		}
+		c.readSet = c.readBy
+	}
+	return c.Conn.Read(p)
+}
+
+// deadlineSlack is how much earlier than asked for a write may end.
+const deadlineSlack = time.Second
+
+// SetWriteDeadline leaves a deadline that is not much earlier as it is.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	if early := t.Sub(c.writeSet); early >= 0 && early < deadlineSlack && !t.IsZero() {
+		return nil
+	}
+	c.writeSet = t
+	return c.Conn.SetWriteDeadline(t)
 }
 
 func (c *conn) Close() error {

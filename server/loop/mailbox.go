@@ -48,7 +48,7 @@ type submission struct {
 // time, one whose sender wants to know the outcome, and one that takes a place of a
 // queue that fills up do not linger.
 const (
-	mailLinger = 3 * time.Millisecond
+	mailLinger = 5 * time.Millisecond
 	mailEnough = 256 // frames
 )
 
