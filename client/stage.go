@@ -36,8 +36,6 @@ type entry struct {
 	tag       uint64
 }
 
-func (e *entry) frame() []byte { return e.chunk.buf[e.off : e.off+e.size] }
-
 // stage owns the chunks. It belongs to the client's mutex.
 type stage struct {
 	tail  *chunk
