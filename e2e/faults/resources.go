@@ -169,7 +169,9 @@ func littleMemory(r *harness.Run) {
 		rude.Wait()
 		curve.Stop()
 		busy := r.Stats(0).Rejected["busy"] - before.Rejected["busy"]
-		if busy > 0 && most > connections*6/10 { // those that are hung up on come back, so never all are there
+		// Those that are hung up on come back, and a busy machine is slow to accept, so
+		// never all are there; but more than the rude ones alone.
+		if busy > 0 && most > connections*4/10 {
 			r.Fired()
 		}
 		r.See("%d connections; %d answers busy; memory %s", most, busy, curve.MiB())
