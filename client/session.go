@@ -174,7 +174,7 @@ func (b *batch) add(e *entry) {
 	b.open(e)
 }
 
-// open begins a piece with a frame.
+// open begins a piece with a frame. It is apart so that add can be inlined.
 func (b *batch) open(e *entry) {
 	e.chunk.refs++
 	b.pieces = append(b.pieces, piece{in: e.chunk, off: e.off, end: e.off + e.size})
@@ -200,24 +200,22 @@ func (c *Client) take(s *session, out *batch) {
 	if c.sent == 0 {
 		s.watch.heard = true // silence begins now at the earliest
 	}
-	frames, bytes := s.window.Room()
-	inFlight, _ := s.window.Unsettled()
 	first := c.sent
-	last := first + min(c.queue.n-first, int(min(frames, uint64(noWindow))), c.window.room(inFlight))
-	if last == first && c.queue.n > first && inFlight == 0 {
-		last++ // one frame may always be sent
-	}
-	most := min(writeSize, int(min(bytes, uint64(writeSize))))
-	for c.sent < last {
+	frames, bytes := 0, 0 // that may go
+	for c.sent < c.queue.n {
 		e := c.queue.at(c.sent)
 		size := int(e.size)
 		if size-protocol.HeaderSize > s.maxFrame {
 			c.unsent -= size
 			out.refused = append(out.refused, c.refuse(c.queue.remove(c.sent), protocol.NackTooLarge, "larger than the receiver takes"))
-			last = min(last, c.queue.n)
 			continue
 		}
-		if out.size+size > most && !(c.sent == first && (uint64(size) <= bytes || inFlight == 0)) {
+		if c.sent == first {
+			inFlight, _ := s.window.Unsettled()
+			frames, bytes = s.window.Batch(size, writeSize)
+			frames = min(frames, c.window.room(inFlight))
+		}
+		if c.sent-first == frames || out.size+size > bytes {
 			break
 		}
 		out.add(e)

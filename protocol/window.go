@@ -1,5 +1,7 @@
 package protocol
 
+import "math"
+
 // SendWindow is the sender's side of the credit of one connection: what it may
 // send, and what it has sent that is not settled. Credit is absolute and never
 // taken back. Bytes count header and body of data frames. Owned by whoever
@@ -34,10 +36,17 @@ func (w *SendWindow) CanSend(size int) bool {
 // number is then [SendWindow.Number].
 func (w *SendWindow) Sent(size int) { w.SentRun(1, size) }
 
-// Room is how many more frames, of how many bytes in all, the credit allows.
-// Of the two, CanSend knows the exception.
-func (w *SendWindow) Room() (frames, bytes uint64) {
-	return w.frames - min(w.frames, w.sentFrames), w.bytes - min(w.bytes, w.sentBytes)
+// Batch says how much may be sent in one write of most bytes whose first frame has
+// first bytes: so many frames, of so many bytes in all, header and body. The first
+// frame may be larger than most; and if nothing is unsettled it goes, credit or not.
+// No frames: not even the first.
+func (w *SendWindow) Batch(first, most int) (frames, bytes int) {
+	if !w.CanSend(first) {
+		return 0, 0
+	}
+	room := w.frames - min(w.frames, w.sentFrames)
+	left := w.bytes - min(w.bytes, w.sentBytes)
+	return int(max(1, min(room, math.MaxInt32))), max(first, int(min(left, uint64(most))))
 }
 
 // SentRun is Sent for several frames of so many bytes in all.

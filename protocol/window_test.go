@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"math"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -33,6 +34,33 @@ func TestSendWindowModel(t *testing.T) {
 					sentBytes += uint64(size)
 				}
 			},
+			"batch": func(t *rapid.T) {
+				// As many as one by one, up to a write's worth.
+				sizes := rapid.SliceOfN(rapid.IntRange(5, 300_000), 1, 60).Draw(t, "sizes")
+				most := rapid.IntRange(1, 1<<20).Draw(t, "most")
+				n, room := w.Batch(sizes[0], most)
+				got, gotBytes := 0, 0
+				for got < min(n, len(sizes)) && gotBytes+sizes[got] <= room {
+					gotBytes += sizes[got]
+					got++
+				}
+				one, want, wantBytes := w, 0, 0
+				for want < len(sizes) && one.CanSend(sizes[want]) && (want == 0 || wantBytes+sizes[want] <= most) {
+					one.Sent(sizes[want])
+					wantBytes += sizes[want]
+					want++
+				}
+				if got != want || gotBytes != wantBytes {
+					t.Fatalf("a batch of %d frames and %d bytes, one by one %d and %d", got, gotBytes, want, wantBytes)
+				}
+				w.SentRun(got, gotBytes)
+				if w != one {
+					t.Fatalf("%+v, one by one %+v", w, one)
+				}
+				unsettled = append(unsettled, sizes[:got]...)
+				sent += uint64(got)
+				sentBytes += uint64(gotBytes)
+			},
 			"settle": func(t *rapid.T) {
 				for n := rapid.IntRange(1, 500).Draw(t, "n"); n > 0 && len(unsettled) > 0; n-- {
 					i := rapid.IntRange(0, min(3, len(unsettled)-1)).Draw(t, "which")
@@ -41,8 +69,8 @@ func TestSendWindowModel(t *testing.T) {
 				}
 			},
 			"raise": func(t *rapid.T) {
-				f := rapid.Uint64Range(0, frames+1000).Draw(t, "frames")
-				b := rapid.Uint64Range(0, bytes+1<<20).Draw(t, "bytes")
+				f := rapid.OneOf(rapid.Uint64Range(0, frames+min(1000, math.MaxUint64-frames)), rapid.Just(uint64(math.MaxUint64))).Draw(t, "frames")
+				b := rapid.OneOf(rapid.Uint64Range(0, bytes+min(1<<20, math.MaxUint64-bytes)), rapid.Just(uint64(math.MaxUint64))).Draw(t, "bytes")
 				w.Raise(f, b)
 				frames, bytes = max(frames, f), max(bytes, b)
 			},

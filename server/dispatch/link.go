@@ -217,18 +217,14 @@ func (c *Core) NextWrite(l *Link) []byte {
 	if l.handed >= end {
 		return nil
 	}
-	first := int(l.stage.at(l.handed).size)
-	if !l.credit.CanSend(first) {
+	frames, bytes := l.credit.Batch(int(l.stage.at(l.handed).size), writeBytes)
+	if frames == 0 {
 		return nil
 	}
 	if l.handed == 0 { // flight begins: silence counts from here
 		l.heardAt, l.progressAt = c.now, c.now
 	}
-	// A single frame may be larger than a write, or than the credit of a link
-	// that has nothing in flight.
-	room, most := l.credit.Room()
-	end = l.handed + int(min(uint64(end-l.handed), max(1, room)))
-	chunk, begin, size, frames := l.stage.piece(l.handed, end, max(first, int(min(most, writeBytes))))
+	chunk, begin, size, frames := l.stage.piece(l.handed, min(end, l.handed+frames), bytes)
 	l.credit.SentRun(frames, size)
 	l.handed += frames
 	l.marks.push(mark{upTo: l.acked + uint64(l.handed), at: c.now})
