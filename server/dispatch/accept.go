@@ -52,8 +52,6 @@ func (c *Core) Greedy(s *Session) bool { return c.shortage() && c.overPart(s) }
 
 // submitted counts a frame that comes without a wire.
 func (c *Core) submitted(s *Session, frame []byte, messages int) {
-	s.number++
-	c.count.Received++
-	c.count.ReceivedBytes += uint64(len(frame))
+	c.received(s, 1, len(frame))
 	c.count.ReceivedMessages += uint64(messages)
 }

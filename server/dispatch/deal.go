@@ -52,11 +52,7 @@ func (c *Core) deal(s *Session, data []byte) (taken int) {
 		return 0
 	}
 	number := s.number + 1
-	s.number += uint64(len(sizes))
-	s.bytes += uint64(taken)
-	s.spoke = true
-	c.count.Received += uint64(len(sizes))
-	c.count.ReceivedBytes += uint64(taken)
+	c.received(s, len(sizes), taken)
 	c.count.ReceivedMessages += uint64(messages)
 	if sticky {
 		c.hands[stuckTo] = uint32(len(sizes))

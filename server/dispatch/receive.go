@@ -149,9 +149,7 @@ func (c *Core) dropPartial(s *Session) {
 // badLength answers a length that cannot be: the frame will never be accepted,
 // and what follows it cannot be found.
 func (c *Core) badLength(s *Session) {
-	s.number++
-	s.spoke = true
-	c.count.Received++
+	c.received(s, 1, 0)
 	c.nackNow(s, s.number, 0, protocol.NackTooLarge, "length is not 1 to the largest frame")
 	c.hangUp(s, protocol.GoawayProtocol, "frame length is not 1 to the largest frame")
 }
@@ -175,13 +173,18 @@ func (c *Core) refuseCut(s *Session, data []byte) {
 	}
 	size := protocol.HeaderSize + int(protocol.FrameLength(head[:]))
 	s.discard = size - have
-	s.number++
-	s.bytes += uint64(size)
-	s.spoke = true
-	c.count.Received++
-	c.count.ReceivedBytes += uint64(size)
+	c.received(s, 1, size)
 	c.dropPartial(s)
 	c.nackNow(s, s.number, size, protocol.NackBusy, "out of memory budget")
+}
+
+// received counts data frames of so many bytes in all, whatever becomes of them.
+func (c *Core) received(s *Session, frames, bytes int) {
+	s.number += uint64(frames)
+	s.bytes += uint64(bytes)
+	s.spoke = true
+	c.count.Received += uint64(frames)
+	c.count.ReceivedBytes += uint64(bytes)
 }
 
 // frame takes one complete frame, header included. Borrowed.
@@ -191,11 +194,7 @@ func (c *Core) frame(s *Session, frame []byte) {
 		c.controlFrame(s, body)
 		return
 	}
-	s.number++
-	s.bytes += uint64(len(frame))
-	s.spoke = true
-	c.count.Received++
-	c.count.ReceivedBytes += uint64(len(frame))
+	c.received(s, 1, len(frame))
 	if s.number > s.creditFrames || s.bytes > s.creditBytes {
 		if c.pastCredit(s, len(frame)) {
 			return
