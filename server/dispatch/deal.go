@@ -12,11 +12,12 @@ import "sluice/protocol"
 
 // deal dispatches the frames at the front of a read that need no look of their
 // own: valid data frames within the credit, and of one analyzer where the agent_id
-// decides. It returns the bytes that they took; what stopped it is the caller's.
-// data is borrowed.
-func (c *Core) deal(s *Session, data []byte) (taken int) {
+// decides. It returns the bytes that they took; what stopped it is the caller's. If
+// that was a frame within the credit that failed its scan, fault says why, so that it
+// is not scanned again. data is borrowed.
+func (c *Core) deal(s *Session, data []byte) (taken int, fault error) {
 	if s.number >= s.creditFrames || s.bytes >= s.creditBytes {
-		return 0
+		return 0, nil
 	}
 	frames, bytes := s.creditFrames-s.number, s.creditBytes-s.bytes
 	maxFrame := uint32(c.cfg.MaxFrame)
@@ -33,7 +34,10 @@ func (c *Core) deal(s *Session, data []byte) (taken int) {
 			break
 		}
 		body := data[taken+protocol.HeaderSize : end : end]
-		if protocol.IsControl(body[0]) || c.inspect.Scan(body, &c.scanned) != nil {
+		if protocol.IsControl(body[0]) {
+			break
+		}
+		if fault = c.inspect.Scan(body, &c.scanned); fault != nil {
 			break
 		}
 		if sticky {
@@ -49,7 +53,7 @@ func (c *Core) deal(s *Session, data []byte) (taken int) {
 	}
 	c.sizes = sizes
 	if len(sizes) == 0 {
-		return 0
+		return 0, fault
 	}
 	number := s.number + 1
 	c.received(s, len(sizes), taken)
@@ -68,7 +72,7 @@ func (c *Core) deal(s *Session, data []byte) (taken int) {
 		number += uint64(n)
 		sizes = sizes[n:]
 	}
-	return taken
+	return taken, fault
 }
 
 // dealTo gives a link the frames of a span, and returns what lies behind them.

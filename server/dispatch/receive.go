@@ -25,12 +25,14 @@ func (c *Core) Receive(s *Session, data []byte) {
 	deals := c.deals(s)
 	maxFrame := uint32(c.cfg.MaxFrame)
 	for len(data) >= protocol.HeaderSize {
+		var fault error
 		if deals {
-			data = data[c.deal(s, data):]
+			var taken int
+			taken, fault = c.deal(s, data)
 			if s.closing {
 				return
 			}
-			if len(data) < protocol.HeaderSize {
+			if data = data[taken:]; len(data) < protocol.HeaderSize {
 				break
 			}
 		}
@@ -43,7 +45,12 @@ func (c *Core) Receive(s *Session, data []byte) {
 		if len(data) < end {
 			break
 		}
-		c.frame(s, data[:end:end])
+		if fault == nil {
+			c.frame(s, data[:end:end])
+		} else {
+			c.received(s, 1, end)
+			c.nackNow(s, s.number, end, protocol.NackInvalid, fault.Error())
+		}
 		if s.closing {
 			return
 		}
