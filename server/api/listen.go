@@ -171,7 +171,7 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 // deadlineSlack is how much earlier than asked for a write may end.
-const deadlineSlack = time.Second
+const deadlineSlack = writeTimeout / 10
 
 // SetWriteDeadline leaves a deadline that is not much earlier as it is.
 func (c *conn) SetWriteDeadline(t time.Time) error {
