@@ -3,13 +3,9 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math"
-	"net"
 	"testing"
 	"time"
 
-	"sluice/internal/await"
 	"sluice/protocol"
 )
 
@@ -98,39 +94,6 @@ func TestNackOfManyFrames(t *testing.T) {
 	}
 }
 
-func TestDrainingMovesToTheNextAddress(t *testing.T) {
-	for name, script := range map[string]func(p *peer){
-		"goaway": func(p *peer) { p.write(protocol.AppendGoaway(nil, protocol.GoawayDrain, "bye")) },
-		"nack":   func(p *peer) { p.nack(3, protocol.NackDraining, "bye") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			r1, r2 := newReceiver(t), newReceiver(t)
-			c, out := start(t, Config{Addrs: []string{r1.addr(), r2.addr()}}, nil)
-			p := r1.accept()
-			send(t, c, 1, 3)
-			p.packets(3)
-			script(p)
-			p.nothingMore() // the client has read the script
-			send(t, c, 4, 5)
-			p.nothingMore()
-			p.ack(2)
-			if name == "goaway" {
-				p.nothingMore() // it still waits for frame 3
-				p.ack(3)
-			}
-			q := r2.accept()
-			p.closed()
-			first := map[string]int{"goaway": 4, "nack": 3}[name]
-			wantIDs(t, q.packets(6-first), first)
-			q.ack(uint64(6 - first))
-			mustClose(t, c)
-			if out.count() != 5 || c.Stats().Delivered != 5 {
-				t.Errorf("%+v", c.Stats())
-			}
-		})
-	}
-}
-
 func TestLostConnectionResendsInOrder(t *testing.T) {
 	r := newReceiver(t)
 	c, out := start(t, Config{Addrs: []string{r.addr()}}, nil)
@@ -197,150 +160,6 @@ func TestUnknownOpcodesAndExtraElementsAreIgnored(t *testing.T) {
 		t.Error("not delivered")
 	}
 	mustClose(t, c)
-}
-
-func TestCreditIsRespected(t *testing.T) {
-	r := newReceiver(t)
-	c, _ := start(t, Config{Addrs: []string{r.addr()}}, nil)
-	p := r.accept()
-	send(t, c, 1, protocol.FirstCreditFrames+10)
-	p.packets(protocol.FirstCreditFrames)
-	p.nothingMore()
-	p.write(protocol.AppendAck(nil, 0, protocol.FirstCreditFrames+3, 1<<30))
-	p.packets(3)
-	p.nothingMore()
-	p.write(protocol.AppendAck(nil, 0, 1, 1)) // credit is never taken back
-	p.write(protocol.AppendAck(nil, protocol.FirstCreditFrames+3, protocol.FirstCreditFrames+10, 1<<30))
-	wantIDs(t, p.packets(7), protocol.FirstCreditFrames+4)
-	p.ack(protocol.FirstCreditFrames + 10)
-	mustClose(t, c)
-}
-
-func TestByteCreditAndTheFrameLargerThanIt(t *testing.T) {
-	r := newReceiver(t)
-	c, _ := start(t, Config{Addrs: []string{r.addr()}}, nil)
-	p := r.accept()
-	big := packet(1)
-	big.Messages[0].Message = string(make([]byte, 900_000))
-	sent := make(chan error, 1)
-	go func() { // the sixth waits: the fifth, which has no credit, is a write's worth
-		var err error
-		for n := range 6 {
-			err = errors.Join(err, c.SendPacket(t.Context(), big, uint64(n)))
-		}
-		sent <- err
-	}()
-	p.packets(4) // 4 MiB of first credit
-	p.nothingMore()
-	p.write(protocol.AppendAck(nil, 4, 100, p.bytes)) // no credit, but nothing unsettled
-	p.packets(1)
-	p.nothingMore()
-	p.ack(5)
-	p.packets(1)
-	p.ack(6)
-	if err := await.Value(t, "end of the sends", sent); err != nil {
-		t.Error(err)
-	}
-	mustClose(t, c)
-}
-
-func TestHelloAndWelcome(t *testing.T) {
-	r := newReceiver(t)
-	c, out := start(t, Config{Addrs: []string{r.addr()}, Hello: true, Agent: "me", Token: "secret"}, nil)
-	p := r.accept()
-	send(t, c, 1, 1)
-	hello := p.control(protocol.OpHello).Hello
-	if hello.Version != protocol.Version || hello.Agent != "me" || hello.Token != "secret" {
-		t.Errorf("%+v", hello)
-	}
-	p.nothingMore() // no data before the WELCOME
-	p.write(protocol.AppendWelcome(nil, protocol.Welcome{Version: 1, Frames: 5000, Bytes: 8 << 20, MaxFrame: 200}))
-	p.packets(1)
-	p.ack(1)
-	large := packet(2)
-	large.Messages[0].Message = string(make([]byte, 300))
-	if err := c.SendPacket(t.Context(), large, 2); err != nil {
-		t.Fatal(err)
-	}
-	if o := out.wait(2); o.Delivered || o.Code != protocol.NackTooLarge {
-		t.Errorf("larger than max_frame: %+v", o)
-	}
-	p.nothingMore()
-	mustClose(t, c)
-}
-
-// A receiver may give more credit than anybody can count.
-func TestBoundlessCredit(t *testing.T) {
-	r := newReceiver(t)
-	c, out := start(t, Config{Addrs: []string{r.addr()}, Hello: true, MaxBuffer: 64 << 20}, nil)
-	p := r.accept()
-	p.control(protocol.OpHello)
-	p.write(protocol.AppendWelcome(nil, protocol.Welcome{Version: 1, Frames: math.MaxUint64, Bytes: math.MaxUint64, MaxFrame: protocol.DefaultMaxFrame}))
-	send(t, c, 1, 1)
-	p.packets(1)
-	large := packet(2)
-	large.Messages[0].Message = string(make([]byte, 2*writeSize))
-	if err := c.SendPacket(t.Context(), large, 2); err != nil {
-		t.Fatal(err)
-	}
-	wantIDs(t, p.packets(1), 2) // while the first has no answer
-	p.ack(2)
-	if !out.wait(2).Delivered {
-		t.Error("not delivered")
-	}
-	mustClose(t, c)
-}
-
-func TestWithoutAWelcomeTheFirstCreditCounts(t *testing.T) {
-	r := newReceiver(t)
-	c, _ := start(t, Config{Addrs: []string{r.addr()}, Hello: true}, func(l *timing) { l.welcomeWait = 30 * time.Millisecond })
-	p := r.accept()
-	send(t, c, 1, 1)
-	p.control(protocol.OpHello)
-	p.packets(1)
-	p.ack(1)
-	mustClose(t, c)
-}
-
-func TestCompression(t *testing.T) {
-	for _, x := range []protocol.Compression{protocol.Zstd, protocol.S2, protocol.Gzip} {
-		t.Run(x.String(), func(t *testing.T) {
-			r := newReceiver(t)
-			c, _ := start(t, Config{Addrs: []string{r.addr()}, Hello: true, Compression: x}, nil)
-			p := r.accept()
-			p.welcome(protocol.Welcome{Version: 1, Compression: []protocol.Compression{x}})
-			long := packet(1)
-			long.Messages[0].Message = fmt.Sprintf("%01000d", 0)
-			if err := c.SendPacket(t.Context(), long, 1); err != nil {
-				t.Fatal(err)
-			}
-			wantIDs(t, p.packets(1), 1)
-			if p.bytes > 500 {
-				t.Errorf("%d bytes: not compressed", p.bytes)
-			}
-			p.nc.Close()
-			q := r.accept() // this one does not take it, so it gets nothing
-			q.welcome(protocol.Welcome{Version: 1})
-			q.closed()
-			p = r.accept()
-			p.welcome(protocol.Welcome{Version: 1, Compression: []protocol.Compression{x}})
-			wantIDs(t, p.packets(1), 1)
-			p.ack(1)
-			mustClose(t, c)
-		})
-	}
-	t.Run("refused", func(t *testing.T) {
-		r := newReceiver(t)
-		c, _ := start(t, Config{Addrs: []string{r.addr()}, Hello: true, Compression: protocol.Zstd}, nil)
-		p := r.accept()
-		p.welcome(protocol.Welcome{Version: 1})
-		send(t, c, 1, 1)
-		if b := p.next(); !isMap(b) {
-			t.Errorf("body begins with %#x", b[0])
-		}
-		p.ack(1)
-		mustClose(t, c)
-	})
 }
 
 func TestSilentPeerIsAskedThenGivenUp(t *testing.T) {
@@ -417,140 +236,10 @@ func TestCloseThatGivesUp(t *testing.T) {
 	}
 }
 
-func TestSendBlocksWhileFull(t *testing.T) {
-	r := newReceiver(t)
-	c, out := start(t, Config{Addrs: []string{r.addr()}, MaxUnsettled: 4}, nil)
-	p := r.accept()
-	appendBody := func(dst []byte, tag uint64) []byte { return protocol.AppendPacket(dst, packet(int(tag))) }
-	if n, err := c.SendFunc(t.Context(), 10, 1, appendBody); n != 4 || err != nil {
-		t.Fatalf("%d, %v", n, err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	if n, err := c.SendFunc(ctx, 1, 5, appendBody); n != 0 || !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("%d, %v", n, err)
-	}
-	p.packets(4)
-	p.ack(2)
-	if n, err := c.SendFunc(t.Context(), 2, 5, appendBody); n < 1 || err != nil {
-		t.Fatalf("%d, %v", n, err)
-	}
-	out.wait(2)
-	p.packets(1)
-	p.ack(5)
-	out.wait(5)
-}
-
-func TestUnreachableAddressIsTriedAgain(t *testing.T) {
-	r := newReceiver(t)
-	dials := 0
-	c, out := start(t, Config{Addrs: []string{"nobody", r.addr()}, Dial: func(ctx context.Context, addr string) (net.Conn, error) {
-		if dials++; addr == "nobody" || dials < 4 {
-			return nil, errors.New("refused")
-		}
-		var d net.Dialer
-		return d.DialContext(ctx, "tcp", addr)
-	}}, nil)
-	send(t, c, 1, 1)
-	p := r.accept()
-	p.packets(1)
-	p.ack(1)
-	out.wait(1)
-	mustClose(t, c)
-}
-
 func TestNewRefusesWhatCannotWork(t *testing.T) {
 	for _, cfg := range []Config{{}, {Addrs: []string{""}}, {Addrs: []string{"x:1"}, Compression: protocol.S2}} {
 		if _, err := New(cfg); err == nil {
 			t.Errorf("%+v was accepted", cfg)
 		}
-	}
-}
-
-// TestSmallBufferStillSends: MaxBuffer counts chunks, and the empty last one is
-// kept. With nothing unsettled a packet is taken whatever its size.
-func TestSmallBufferStillSends(t *testing.T) {
-	r := newReceiver(t)
-	c, out := start(t, Config{Addrs: []string{r.addr()}, MaxBuffer: 1}, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	var p *peer
-	for n := 1; n <= 3; n++ {
-		if err := c.SendPacket(ctx, packet(n), uint64(n)); err != nil {
-			t.Fatalf("packet %d: %v", n, err)
-		}
-		if p == nil {
-			p = r.accept()
-		}
-		wantIDs(t, p.packets(1), n)
-		p.ack(uint64(n))
-		out.wait(uint64(n))
-	}
-}
-
-// TestBusyMakesAWindow: half of what was in flight is all that the client then
-// sends at a time, also on the next connection.
-func TestBusyMakesAWindow(t *testing.T) {
-	r := newReceiver(t)
-	c, _ := start(t, Config{Addrs: []string{r.addr()}}, nil)
-	p := r.accept()
-	send(t, c, 1, 100)
-	p.packets(100)
-	p.write(protocol.AppendNack(nil, 1, protocol.NackBusy, time.Millisecond, "", 100))
-	p.ack(100)
-	wantIDs(t, p.packets(50), 1)
-	p.nothingMore()
-	if s := c.Stats(); s.Window != 50 || s.Busy != 100 {
-		t.Errorf("%+v", s)
-	}
-	p.nc.Close()
-	q := r.accept()
-	q.packets(50)
-	q.nothingMore()
-	q.ack(50)
-	q.packets(50)
-	q.ack(100)
-	mustClose(t, c)
-}
-
-// TestShuffleSpreads: clients with one list begin at every address of it, and
-// each still tries them all.
-func TestShuffleSpreads(t *testing.T) {
-	addrs := []string{"a", "b", "c"}
-	first := map[string]int{}
-	for range 200 {
-		tried := make(chan string, len(addrs))
-		c, err := New(Config{Addrs: addrs, Shuffle: true, MinBackoff: 1, MaxBackoff: 1,
-			Dial: func(_ context.Context, addr string) (net.Conn, error) {
-				select {
-				case tried <- addr:
-				default:
-				}
-				return nil, errors.New("nobody there")
-			}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		go c.SendPacket(ctx, packet(1), 1) // without somebody who waits one dial would be all
-		all := map[string]bool{}
-		for i := range addrs {
-			addr := <-tried
-			all[addr] = true
-			if i == 0 {
-				first[addr]++
-			}
-		}
-		cancel()
-		c.Close(ctx)
-		if len(all) != len(addrs) {
-			t.Fatalf("tried only %v", all)
-		}
-	}
-	if len(first) != len(addrs) {
-		t.Errorf("all began at one of %v", first)
-	}
-	if addrs[0] != "a" || addrs[1] != "b" || addrs[2] != "c" {
-		t.Errorf("the caller's list was changed: %v", addrs)
 	}
 }
