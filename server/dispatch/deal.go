@@ -4,11 +4,10 @@ import "sluice/protocol"
 
 // Frames are dealt by the read, not one by one. What the sequence gives an
 // analyzer out of n numbers is counted first, and then it gets as many frames in
-// one span of the read: one copy, one look at the link, one sum of the counters
-// for a span, where a pick, a copy and five counters for each packet were half of
-// what the distributor itself spent on it. The shares are those of the sequence,
-// exactly, whenever a read has been dealt; only which frames of the read an
-// analyzer gets has changed, and neighbours now stay together.
+// one span of the read: one copy, one look at the link, one sum of the counters.
+// The obvious way, a pick, a copy and five counters for each packet, costs twice as
+// much. The shares are those of the sequence, exactly, whenever a read has been
+// dealt; within a read neighbours stay together.
 
 // deal dispatches the frames at the front of a read that need no look of their
 // own: valid data frames within the credit, and of one analyzer where the agent_id
