@@ -5,7 +5,10 @@ LDFLAGS := -X sluice/internal/cli.version=$(VERSION)
 FUZZTIME ?= 5s
 SEEDS ?= 200
 CHAOS_MINUTES ?= 30
-PEER_RUNS ?= 7
+RUNS    ?=
+DURATION ?=
+PARTS   ?= throughput
+BASELINE ?=
 TESTFLAGS ?=
 # Packages that leave something out under the race detector say so by this file.
 UNRACED = $(patsubst %/,./%,$(sort $(dir $(shell git ls-files '*race_off_test.go'))))
@@ -58,8 +61,12 @@ fuzz: ## run every fuzz target for FUZZTIME (5s)
 bench: ## run the benchmarks, keep the result by commit, compare with the last (COUNT, BENCH, TIME, BASE)
 	bench/run.sh
 
-peers: build ## measure beside HAProxy, NGINX, NATS, rsyslog (first: bench/peers/install.sh)
-	$(GO) run ./bench/peers --runs $(PEER_RUNS) --markdown docs/peers.md --svg docs/peers.svg --json bin/peers.json
+peers: build ## measure beside HAProxy, NGINX, NATS, rsyslog (first: bench/peers/install.sh); with BASELINE=DIR, new against old Sluice (RUNS, DURATION, PARTS)
+ifeq ($(BASELINE),)
+	$(GO) run ./bench/peers $(RUNS:%=--runs %) --markdown docs/peers.md --svg docs/peers.svg --json bin/peers.json
+else
+	$(GO) run ./bench/peers $(RUNS:%=--runs %) $(DURATION:%=--duration %) --baseline $(BASELINE) --parts $(PARTS) --json bin/baseline.json
+endif
 
 scale: build ## measure cost over agents, analyzers and sizes, and fit a model: docs/scale.md (10 minutes; goes on where it was cut off)
 	$(GO) run ./bench/peers scale --markdown docs/scale.md --svg docs/scale.svg

@@ -50,12 +50,17 @@ type outcome struct {
 	Latency    []latencySeries `json:"latency,omitempty"`
 	Ingest     []ingestSeries  `json:"ingest,omitempty"`
 	Verdicts   []verdict       `json:"verdicts"`
+	Baseline   []comparison    `json:"baseline,omitempty"`
 }
 
 // Run measures what was asked for and writes the reports.
 func (c *compareCmd) Run(ctx context.Context) error {
+	c.setDefaults()
 	if c.Runs < 1 || c.Agents < 1 || c.Duration < time.Second {
 		return errors.New("--runs and --agents: want at least 1; --duration: at least 1s")
+	}
+	if c.Baseline != "" && c.Runs < minRounds {
+		return fmt.Errorf("--runs %d: a comparison with --baseline needs at least %d rounds for an interval", c.Runs, minRounds)
 	}
 	chosen, err := c.choose()
 	if err != nil {
@@ -80,18 +85,44 @@ func (c *compareCmd) Run(ctx context.Context) error {
 		o.Latency = c.latency(ctx, chosen, o.Peak)
 	}
 	if slices.Contains(c.Parts, "ingest") && ctx.Err() == nil {
-		o.Ingest = c.ingest(ctx)
+		o.Ingest = c.ingest(ctx, chosen)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	o.Verdicts = judge(&o)
-	return errors.Join(c.write(&o), o.failed())
+	if c.Baseline == "" {
+		o.Verdicts = judge(&o)
+	} else {
+		o.Baseline = compareWithBaseline(&o)
+	}
+	return errors.Join(c.write(&o), o.failed(), worse(o.Baseline))
+}
+
+// setDefaults sets what depends on other flags.
+func (c *compareCmd) setDefaults() {
+	if c.Runs == 0 {
+		c.Runs = 7
+		if c.Baseline != "" {
+			c.Runs = 15
+		}
+	}
+	if c.Baseline != "" && len(c.Only) == 0 {
+		c.Only = []string{"sluice", "baseline"}
+	}
 }
 
 // choose returns the peers that --only names.
 func (c *compareCmd) choose() ([]peer, error) {
 	all := peers()
+	if c.Baseline != "" {
+		// Behind the new one, so that the two run one after the other.
+		all = slices.Insert(all, 1, baseline(c.Baseline))
+		for i := range all[:2] {
+			if all[i].find(c.Bin) == "" {
+				return nil, fmt.Errorf("%s: there is no server in %s", all[i].name, all[i].folder(c.Bin))
+			}
+		}
+	}
 	if len(c.Only) == 0 {
 		return all, nil
 	}
@@ -102,7 +133,7 @@ func (c *compareCmd) choose() ([]peer, error) {
 		}
 	}
 	if len(chosen) != len(c.Only) {
-		return nil, fmt.Errorf("--only %v: there are sluice, haproxy, haproxy-16k, nginx, nats, rsyslog", c.Only)
+		return nil, fmt.Errorf("--only %v: there are sluice, baseline (with --baseline DIR), haproxy, haproxy-16k, nginx, nats, rsyslog", c.Only)
 	}
 	return chosen, nil
 }
@@ -120,7 +151,7 @@ func (c *compareCmd) compare(ctx context.Context, chosen []peer) []series {
 	}
 	for round := range c.Runs {
 		for k := range chosen {
-			i := (k + round) % len(chosen)
+			i := (k + round) % len(chosen) // of two, each is the first every other round
 			if all[i].Missing {
 				continue
 			}

@@ -25,19 +25,29 @@ type ingestSeries struct {
 	failures
 }
 
-// ingest measures POST /ingest against the empty handler, interleaved. The same
-// loadgen asks both: each connection waits for its answer before the next
-// request. Sluice's part holds all that a packet costs it, the way to the
-// analyzer and its ACK included.
-func (c *compareCmd) ingest(ctx context.Context) []ingestSeries {
-	all := []ingestSeries{{Name: "sluice", Title: "Sluice, /ingest"}, {Name: "empty", Title: "empty fasthttp handler"}}
+// ingest measures POST /ingest of every Sluice that was chosen and of the empty
+// handler, interleaved. The same loadgen asks all: each connection waits for its
+// answer before the next request. Sluice's part holds all that a packet costs
+// it, the way to the analyzer and its ACK included.
+func (c *compareCmd) ingest(ctx context.Context, chosen []peer) []ingestSeries {
+	var all []ingestSeries
+	var of []*peer // nil: the empty handler
+	for i := range chosen {
+		if p := &chosen[i]; p.ours {
+			all, of = append(all, ingestSeries{Name: p.name, Title: p.title + ", /ingest"}), append(of, p)
+		}
+	}
+	if c.Baseline == "" {
+		all, of = append(all, ingestSeries{Name: "empty", Title: "empty fasthttp handler"}), append(of, nil)
+	}
 	for round := range c.Runs {
 		for k := range all {
-			s := &all[(k+round)%len(all)]
+			at := (k + round) % len(all)
+			s := &all[at]
 			if ctx.Err() != nil {
 				return all
 			}
-			run, err := c.ingestOnce(ctx, s.Name == "sluice")
+			run, err := c.ingestOnce(ctx, of[at])
 			if err != nil {
 				s.fail("ingest", round, s.Name, err)
 				continue
@@ -50,11 +60,11 @@ func (c *compareCmd) ingest(ctx context.Context) []ingestSeries {
 	return all
 }
 
-func (c *compareCmd) ingestOnce(ctx context.Context, ofSluice bool) (r ingestSample, err error) {
+// ingestOnce measures a Sluice, or the empty handler if p is nil.
+func (c *compareCmd) ingestOnce(ctx context.Context, p *peer) (r ingestSample, err error) {
 	var s *stage
-	if ofSluice {
-		p := sluice()
-		s, err = c.start(ctx, &p)
+	if p != nil {
+		s, err = c.start(ctx, p)
 	} else {
 		s, err = c.startEmpty(ctx)
 	}
@@ -66,7 +76,7 @@ func (c *compareCmd) ingestOnce(ctx context.Context, ofSluice bool) (r ingestSam
 	if err != nil {
 		return r, err
 	}
-	l := load{bin: c.Bin, addr: s.http, proto: "http", agents: c.Agents, duration: c.Duration}
+	l := load{bin: s.bin, addr: s.http, proto: "http", agents: c.Agents, duration: c.Duration}
 	res, err := l.run(ctx)
 	if err != nil {
 		return r, err
@@ -89,7 +99,7 @@ func (c *compareCmd) startEmpty(ctx context.Context) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{}
+	s := &stage{setting: setting{bin: c.Bin}}
 	if s.dir, err = os.MkdirTemp(c.Work, "empty-"); err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func (c *compareCmd) latency(ctx context.Context, chosen []peer, peak float64) [
 	var of []peer
 	for _, l := range loads {
 		for _, p := range chosen {
-			if p.name == "sluice" || p.name == "haproxy" {
+			if p.ours || p.name == "haproxy" {
 				all = append(all, latencySeries{Name: p.name, Title: p.title, Load: l.title, Rate: math.Round(l.rate)})
 				of = append(of, p)
 			}
@@ -48,7 +48,7 @@ func (c *compareCmd) latency(ctx context.Context, chosen []peer, peak float64) [
 	}
 	for round := range c.Runs {
 		for k := range all {
-			at := (k + round) % len(all)
+			at := latencyTurn(k, round, len(loads), len(all)/len(loads))
 			s := &all[at]
 			if ctx.Err() != nil {
 				return all
@@ -66,6 +66,14 @@ func (c *compareCmd) latency(ctx context.Context, chosen []peer, peak float64) [
 	return all
 }
 
+// latencyTurn is what is measured as number k of a round: load by load, the
+// contestants of one after each other. Each round begins with another load, and
+// each load with another contestant.
+func latencyTurn(k, round, loads, contestants int) int {
+	load, contestant := k/contestants, k%contestants
+	return (load+round)%loads*contestants + (contestant+round)%contestants
+}
+
 func (c *compareCmd) latencyOnce(ctx context.Context, p *peer, rate float64) (r latencySample, err error) {
 	s, err := c.start(ctx, p)
 	if err != nil {
@@ -76,7 +84,7 @@ func (c *compareCmd) latencyOnce(ctx context.Context, p *peer, rate float64) (r 
 	if err != nil {
 		return r, err
 	}
-	l := load{bin: c.Bin, addr: s.addr, proto: "binary", agents: c.Agents, size: c.Size, rate: rate, duration: c.Duration}
+	l := load{bin: s.bin, addr: s.addr, proto: "binary", agents: c.Agents, size: c.Size, rate: rate, duration: c.Duration}
 	res, err := l.run(ctx)
 	if err != nil {
 		return r, err

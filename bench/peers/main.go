@@ -5,16 +5,16 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 )
 
-// commands are what else the program does: the grid of the scale model, and the
-// processes that compareCmd starts from its own program.
+// commands are what the program does: the comparison, the grid of the scale
+// model, and the processes that these start from their own program.
 type commands struct {
+	Compare   compareCmd   `cmd:"" default:"withargs" help:"Send the same traffic through each contestant in turn (the default)."`
 	Scale     scaleCmd     `cmd:"" help:"Measure Sluice over a grid of agents, analyzers, sizes, rates and loops, and fit a model of its cost."`
 	Sink      sinkCmd      `cmd:"" hidden:""`
 	Send      sendCmd      `cmd:"" hidden:""`
@@ -23,8 +23,9 @@ type commands struct {
 
 // compareCmd measures and writes the reports.
 type compareCmd struct {
-	Runs       int           `default:"7" help:"Rounds; in each, everything is measured once."`
-	Only       []string      `placeholder:"NAME" help:"Measure these alone: sluice, haproxy, haproxy-16k, nginx, rsyslog, nats. Default: all."`
+	Runs       int           `placeholder:"N" help:"Rounds; in each, everything is measured once. Default: 7; with --baseline, 15."`
+	Only       []string      `placeholder:"NAME" help:"Measure these alone: sluice, baseline, haproxy, haproxy-16k, nginx, rsyslog, nats. Default: all; with --baseline, sluice and baseline."`
+	Baseline   string        `placeholder:"DIR" help:"Folder with server, analyzer and loadgen of an older Sluice. It is measured as a contestant of its own, and the new one is judged by it."`
 	Parts      []string      `default:"throughput,latency,ingest" enum:"throughput,latency,ingest" placeholder:"PART" help:"What to measure: throughput, latency, ingest. Default: all three."`
 	Duration   time.Duration `default:"5s" help:"How long agents send in a run."`
 	Agents     int           `default:"10" help:"Connections that send."`
@@ -43,11 +44,7 @@ type compareCmd struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	var what any = &compareCmd{}
-	if len(os.Args) > 1 && slices.Contains([]string{"scale", "sink", "send", "empty-http"}, os.Args[1]) {
-		what = &commands{}
-	}
-	k := kong.Parse(what, kong.Name("peers"), kong.Description("Send the same traffic through Sluice and through what one would otherwise put in its place, and compare."))
+	k := kong.Parse(&commands{}, kong.Name("peers"), kong.Description("Send the same traffic through Sluice and through what one would otherwise put in its place, and compare."))
 	k.BindTo(ctx, (*context.Context)(nil))
 	err := k.Run()
 	stop()

@@ -33,6 +33,9 @@ func (o *outcome) markdown() string {
 			fmt.Fprintf(&out, "| %s | %s%s | %s %g | %s |\n", v.What, figure(v.Measured), v.Unit, sign, v.Limit, kept)
 		}
 	}
+	if len(o.Baseline) > 0 {
+		baselineTable(&out, o.Baseline)
+	}
 	return out.String()
 }
 
@@ -81,22 +84,22 @@ func throughputTable(out *strings.Builder, all []series) {
 		}
 	}
 	for _, s := range all {
-		if s.Name == "sluice" {
-			sluiceNote(out, s.Runs)
+		if s.Name == "sluice" || s.Name == "baseline" {
+			sluiceNote(out, s.Title, s.Runs)
 		}
 	}
 }
 
 // sluiceNote tells what only Sluice counts.
-func sluiceNote(out *strings.Builder, runs []sample) {
+func sluiceNote(out *strings.Builder, title string, runs []sample) {
 	var spilled, elsewhere, busy, received, twice uint64
 	var unaccounted int64
 	for _, r := range runs {
 		spilled, elsewhere, busy, received, twice = spilled+r.Spilled, elsewhere+r.Elsewhere, busy+r.Busy, received+r.Received, twice+r.Twice
 		unaccounted += r.Unsettled
 	}
-	fmt.Fprintf(out, "\nSluice over all runs: %d packets received by analyzers, %d of them twice; %d spilled to another analyzer because the picked one was late, %d taken back and dispatched again, %d answers `busy`, %d unaccounted.\n",
-		received, twice, spilled, elsewhere, busy, unaccounted)
+	fmt.Fprintf(out, "\n%s over all runs: %d packets received by analyzers, %d of them twice; %d spilled to another analyzer because the picked one was late, %d taken back and dispatched again, %d answers `busy`, %d unaccounted.\n",
+		title, received, twice, spilled, elsewhere, busy, unaccounted)
 }
 
 func latencyTable(out *strings.Builder, all []latencySeries, peak float64) {
@@ -139,7 +142,7 @@ func ingestTable(out *strings.Builder, all []ingestSeries) {
 			continue
 		}
 		fmt.Fprintf(out, "| %s | %s | %s | %s |\n", s.Title, spread(summarize(s.Runs, ingestSample.rate)),
-			spread(summarize(s.Runs, ingestSample.cpu)), spread(ratio(s.Runs, all[len(all)-1].Runs, ingestSample.cpu)))
+			spread(summarize(s.Runs, ingestSample.cpu)), spread(ratio(s.Runs, ingestOf(all, "empty"), ingestSample.cpu)))
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -20,9 +21,14 @@ type peer struct {
 	// takes is what its agents and sinks speak. Empty: Sluice's own protocol,
 	// with loadgen and analyzers.
 	takes dialect
+	// ours says that it is a Sluice: it has a ledger, and takes /ingest.
+	ours bool
 	// perRecord says that each record is balanced, not each connection.
 	perRecord bool
 
+	// bin is the folder of all its programs, its agents and sinks included.
+	// Empty: that of the command.
+	bin      string
 	programs []string // names to look for, the first that is there
 	version  []string // arguments that make it tell its version
 	// configure writes what it needs into s.dir and returns its arguments.
@@ -39,6 +45,7 @@ type setting struct {
 	targets []string // where sinks listen, in the order of weights
 	weights []int    // of the sinks; only their ratios count
 	flags   []string // further flags of Sluice's server
+	bin     string   // folder of the agents and sinks that speak Sluice's protocol
 }
 
 // cores is how many threads a peer is given that asks for a number.
@@ -54,11 +61,15 @@ func peers() []peer {
 	}
 }
 
+// folder is where the peer's programs are: its own folder, or bin.
+func (p *peer) folder(bin string) string { return cmp.Or(p.bin, bin) }
+
 // find returns the peer's program, or "" if it is not installed.
 func (p *peer) find(bin string) string {
+	bin = p.folder(bin)
 	for _, name := range p.programs {
 		for _, dir := range []string{"", bin, filepath.Join(bin, "peers"), "/usr/sbin", "/usr/local/sbin"} {
-			if dir == "" && p.name == "sluice" {
+			if p.ours && dir != bin {
 				continue // the one that was built, not one that was installed
 			}
 			path := name

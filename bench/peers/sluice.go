@@ -9,7 +9,7 @@ import (
 // sluice is the distributor of this project, with its defaults.
 func sluice() peer {
 	return peer{
-		name: "sluice", title: "Sluice", perRecord: true,
+		name: "sluice", title: "Sluice", ours: true, perRecord: true,
 		programs: []string{"server"}, version: []string{"--version"},
 		ack:  "an analyzer has handled the packet and acknowledged it; until then the distributor keeps it and gives it to another analyzer if that one dies",
 		note: "defaults; each packet is scanned and dealt by weight, exactly",
@@ -30,6 +30,13 @@ func sluice() peer {
 			return err == nil && health.Status == "healthy"
 		},
 	}
+}
+
+// baseline is an older Sluice, all of whose programs lie in a folder.
+func baseline(bin string) peer {
+	p := sluice()
+	p.name, p.title, p.bin = "baseline", "Sluice, baseline", bin
+	return p
 }
 
 func sinkName(i int) string { return fmt.Sprintf("analyzer-%d", i+1) }

@@ -44,11 +44,11 @@ func (c *compareCmd) start(ctx context.Context, p *peer) (_ *stage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.addr, s.http, s.flags = addrs[0], addrs[1], c.ServerFlag
+	s.addr, s.http, s.flags, s.bin = addrs[0], addrs[1], c.ServerFlag, p.folder(c.Bin)
 	s.targets = addrs[2 : 2+n]
 	if p.takes == "" {
 		var a *analyzers
-		if a, err = startAnalyzers(&s.processes, s.dir, c.Bin, s.targets, addrs[2+n:]); err == nil {
+		if a, err = startAnalyzers(&s.processes, s.dir, s.bin, s.targets, addrs[2+n:]); err == nil {
 			s.sinks, err = a, a.await(ctx) // relays expect them to listen
 		}
 	} else {

@@ -16,6 +16,7 @@ func (r sample) calls() float64    { return r.Reads + r.Writes }
 func (r sample) off() float64      { return r.Off }
 func (r sample) offShare() float64 { return r.OffShare }
 
+func (r latencySample) cpu() float64 { return r.CPU }
 func (r latencySample) p99() float64 { return r.Latency.P99 }
 func (r ingestSample) cpu() float64  { return r.CPU }
 func (r ingestSample) rate() float64 { return r.Rate }
@@ -48,7 +49,11 @@ func summarizeValues(values []float64) summary {
 // ratio compares two series round by round, so that what the machine did in a
 // round is in both of its figures.
 func ratio[R interface{ round() int }](a, b []R, of func(R) float64) summary {
-	var values []float64
+	return summarizeValues(ratios(a, b, of))
+}
+
+// ratios are those of the rounds that both series have.
+func ratios[R interface{ round() int }](a, b []R, of func(R) float64) (values []float64) {
 	for _, x := range a {
 		for _, y := range b {
 			if x.round() == y.round() && of(y) > 0 {
@@ -56,5 +61,5 @@ func ratio[R interface{ round() int }](a, b []R, of func(R) float64) summary {
 			}
 		}
 	}
-	return summarizeValues(values)
+	return values
 }

@@ -72,7 +72,7 @@ func (c *compareCmd) throughput(ctx context.Context, p *peer, round int) (sample
 	r.complete(before, after, s.weights)
 	r.AgentsCPU = float64(agents.Microseconds()) / float64(r.Received)
 	r.SinksCPU = float64((sinksAfter - sinksBefore).Microseconds()) / float64(r.Received)
-	if p.name == "sluice" {
+	if p.ours {
 		err = r.ledger(s.http)
 	}
 	return r, err
@@ -81,7 +81,7 @@ func (c *compareCmd) throughput(ctx context.Context, p *peer, round int) (sample
 // sendPackets is the traffic of Sluice and of the relays. It returns the CPU of
 // the agents.
 func (c *compareCmd) sendPackets(ctx context.Context, s *stage, r *sample) (time.Duration, error) {
-	l := load{bin: c.Bin, addr: s.addr, proto: "binary", agents: c.Agents, size: c.Size, rate: c.rate, duration: c.Duration}
+	l := load{bin: s.bin, addr: s.addr, proto: "binary", agents: c.Agents, size: c.Size, rate: c.rate, duration: c.Duration}
 	res, err := l.run(ctx)
 	if err != nil {
 		return 0, err

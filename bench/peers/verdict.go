@@ -52,9 +52,7 @@ func judge(o *outcome) []verdict {
 			add("p99 acknowledgement latency at "+s.Load+", of HAProxy's relay", 2, false, ratio(s.Runs, latencyOf(o.Latency, "haproxy", s.Load), latencySample.p99), "×")
 		}
 	}
-	if len(o.Ingest) == 2 {
-		add("CPU per /ingest request, of an empty fasthttp handler", 1.5, false, ratio(o.Ingest[0].Runs, o.Ingest[1].Runs, ingestSample.cpu), "×")
-	}
+	add("CPU per /ingest request, of an empty fasthttp handler", 1.5, false, ratio(ingestOf(o.Ingest, "sluice"), ingestOf(o.Ingest, "empty"), ingestSample.cpu), "×")
 	return all
 }
 
@@ -84,13 +82,22 @@ func latencyOf(all []latencySeries, name, load string) []latencySample {
 	return nil
 }
 
+func ingestOf(all []ingestSeries, name string) []ingestSample {
+	for _, s := range all {
+		if s.Name == name {
+			return s.Runs
+		}
+	}
+	return nil
+}
+
 // perRecordPeers finds who else balances records: the fastest and the cheapest.
 // missing names those that have no figures, because one of them might be better.
 func perRecordPeers(all []series) (fastest, cheapest *series, missing string) {
 	for i := range all {
 		s := &all[i]
 		switch {
-		case !s.PerRecord || s.Name == "sluice":
+		case !s.PerRecord || s.Name == "sluice" || s.Name == "baseline":
 			continue
 		case len(s.Runs) == 0:
 			missing += "; " + s.Name + " was not measured"

@@ -33,6 +33,9 @@ func (c *compareCmd) write(o *outcome) error {
 		errs = append(errs, err)
 		file(c.JSON, append(object, '\n'))
 	}
+	for _, b := range o.Baseline {
+		fmt.Fprintln(os.Stderr, b)
+	}
 	for _, v := range o.Verdicts {
 		mark := "kept  "
 		if !v.Kept {
