@@ -197,7 +197,7 @@ type packer struct {
 // addCompressed compresses a plain body and hands it in. A ready-made body that
 // is not a map is compressed already, or will be refused.
 func (c *Client) addCompressed(body []byte, tag uint64) error {
-	if !isMap(body) {
+	if len(body) == 0 || !protocol.IsPlain(body[0]) {
 		return c.add(body, tag)
 	}
 	p := &c.pack
@@ -208,9 +208,4 @@ func (c *Client) addCompressed(body []byte, tag uint64) error {
 	}
 	p.out = p.compressor.Append(p.out[:0], body)
 	return c.add(p.out, tag)
-}
-
-// isMap says whether a body begins as a plain LogPacket does.
-func isMap(body []byte) bool {
-	return len(body) > 0 && (body[0]&0xf0 == 0x80 || body[0] == 0xde || body[0] == 0xdf)
 }

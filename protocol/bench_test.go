@@ -60,6 +60,17 @@ func BenchmarkDecodePacket(b *testing.B) {
 	}
 }
 
+// BenchmarkView is what an analyzer that counts pays; the scan is not in it.
+func BenchmarkView(b *testing.B) {
+	body := plainPacket()
+	b.ReportAllocs()
+	for b.Loop() {
+		v, m := protocol.NewView(body), protocol.Message{}
+		for v.Next(&m) {
+		}
+	}
+}
+
 func BenchmarkSettleInOrder(b *testing.B) {
 	var s protocol.AckSequence
 	n := uint64(0)

@@ -8,7 +8,7 @@ import (
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 
-	"sluice/protocol/wire"
+	"sluice/internal/msgpack"
 )
 
 // Compression is how a data frame is packed. Its number is the ext type of the
@@ -97,6 +97,6 @@ func (c *Compressor) Append(dst, plain []byte) []byte {
 	default:
 		return append(dst, plain...)
 	}
-	dst = wire.AppendExtHead(dst, byte(c.kind), len(c.packed))
+	dst = msgpack.AppendExtHead(dst, byte(c.kind), len(c.packed))
 	return append(dst, c.packed...)
 }

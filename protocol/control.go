@@ -3,6 +3,8 @@ package protocol
 import (
 	"math"
 	"time"
+
+	"sluice/internal/msgpack"
 )
 
 // Opcode is the first element of a control frame.
@@ -113,7 +115,7 @@ func ParseControl(body []byte, c *Control) error {
 		return invalid(fieldControl, tooLong)
 	}
 	*c = Control{}
-	elements, i, r := arrayHead(body, 0)
+	elements, i, r := msgpack.ArrayHead(body, 0)
 	if r != ok {
 		return invalid(fieldControl, r)
 	}
@@ -239,7 +241,7 @@ func (p *controlParser) compressions() []Compression {
 	if p.fault != ok {
 		return nil
 	}
-	count, i, r := arrayHead(p.b, p.i)
+	count, i, r := msgpack.ArrayHead(p.b, p.i)
 	if r != ok {
 		p.fault = r
 		return nil

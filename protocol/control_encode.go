@@ -5,7 +5,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"sluice/protocol/wire"
+	"sluice/internal/msgpack"
 )
 
 // The Append functions append one whole control frame, header and body, to dst
@@ -34,13 +34,13 @@ func AppendHello(dst []byte, h Hello) []byte {
 	if h.Token != "" {
 		pairs++
 	}
-	dst = wire.AppendMapHead(append(dst, 0x92, byte(OpHello)), pairs)
-	dst = wire.AppendUint(append(dst, "\xa1v"...), uint64(h.Version))
+	dst = msgpack.AppendMapHead(append(dst, 0x92, byte(OpHello)), pairs)
+	dst = msgpack.AppendUint(append(dst, "\xa1v"...), uint64(h.Version))
 	if h.Agent != "" {
-		dst = wire.AppendStr(append(dst, "\xa5agent"...), h.Agent)
+		dst = msgpack.AppendStr(append(dst, "\xa5agent"...), h.Agent)
 	}
 	if h.Token != "" {
-		dst = wire.AppendStr(append(dst, "\xa5token"...), h.Token)
+		dst = msgpack.AppendStr(append(dst, "\xa5token"...), h.Token)
 	}
 	return seal(dst, at)
 }
@@ -49,14 +49,14 @@ func AppendHello(dst []byte, h Hello) []byte {
 func AppendWelcome(dst []byte, w Welcome) []byte {
 	dst, at := open(dst)
 	dst = append(dst, 0x92, byte(OpWelcome), 0x86)
-	dst = wire.AppendUint(append(dst, "\xa1v"...), uint64(w.Version))
-	dst = wire.AppendStr(append(dst, "\xa6server"...), w.Server)
-	dst = wire.AppendUint(append(dst, "\xa6frames"...), w.Frames)
-	dst = wire.AppendUint(append(dst, "\xa5bytes"...), w.Bytes)
-	dst = wire.AppendUint(append(dst, "\xa9max_frame"...), uint64(w.MaxFrame))
-	dst = wire.AppendArrayHead(append(dst, "\xabcompression"...), len(w.Compression))
+	dst = msgpack.AppendUint(append(dst, "\xa1v"...), uint64(w.Version))
+	dst = msgpack.AppendStr(append(dst, "\xa6server"...), w.Server)
+	dst = msgpack.AppendUint(append(dst, "\xa6frames"...), w.Frames)
+	dst = msgpack.AppendUint(append(dst, "\xa5bytes"...), w.Bytes)
+	dst = msgpack.AppendUint(append(dst, "\xa9max_frame"...), uint64(w.MaxFrame))
+	dst = msgpack.AppendArrayHead(append(dst, "\xabcompression"...), len(w.Compression))
 	for _, c := range w.Compression {
-		dst = wire.AppendStr(dst, c.String())
+		dst = msgpack.AppendStr(dst, c.String())
 	}
 	return seal(dst, at)
 }
@@ -66,7 +66,7 @@ func AppendWelcome(dst []byte, w Welcome) []byte {
 func AppendAck(dst []byte, n, frames, bytes uint64) []byte {
 	dst, at := open(dst)
 	dst = append(dst, 0x94, byte(OpAck))
-	dst = wire.AppendUint(wire.AppendUint(wire.AppendUint(dst, n), frames), bytes)
+	dst = msgpack.AppendUint(msgpack.AppendUint(msgpack.AppendUint(dst, n), frames), bytes)
 	return seal(dst, at)
 }
 
@@ -79,11 +79,11 @@ func AppendNack(dst []byte, n uint64, code NackCode, retryAfter time.Duration, t
 	} else {
 		dst = append(dst, 0x95, byte(OpNack))
 	}
-	dst = wire.AppendUint(wire.AppendUint(dst, n), uint64(code))
-	dst = wire.AppendUint(dst, uint64(max(0, retryAfter)/time.Millisecond))
-	dst = wire.AppendStr(dst, cut(text))
+	dst = msgpack.AppendUint(msgpack.AppendUint(dst, n), uint64(code))
+	dst = msgpack.AppendUint(dst, uint64(max(0, retryAfter)/time.Millisecond))
+	dst = msgpack.AppendStr(dst, cut(text))
 	if count > 1 {
-		dst = wire.AppendUint(dst, count)
+		dst = msgpack.AppendUint(dst, count)
 	}
 	return seal(dst, at)
 }
@@ -91,7 +91,7 @@ func AppendNack(dst []byte, n uint64, code NackCode, retryAfter time.Duration, t
 // AppendPing appends [5, echo].
 func AppendPing(dst []byte, echo uint64) []byte {
 	dst, at := open(dst)
-	return seal(wire.AppendUint(append(dst, 0x92, byte(OpPing)), echo), at)
+	return seal(msgpack.AppendUint(append(dst, 0x92, byte(OpPing)), echo), at)
 }
 
 // AppendPong appends [6, x], x being the Echo of the PING that is answered: one
@@ -104,8 +104,8 @@ func AppendPong(dst, echo []byte) []byte {
 // AppendGoaway appends [7, code, text]. A text longer than 512 bytes is cut.
 func AppendGoaway(dst []byte, code GoawayCode, text string) []byte {
 	dst, at := open(dst)
-	dst = wire.AppendUint(append(dst, 0x93, byte(OpGoaway)), uint64(code))
-	return seal(wire.AppendStr(dst, cut(text)), at)
+	dst = msgpack.AppendUint(append(dst, 0x93, byte(OpGoaway)), uint64(code))
+	return seal(msgpack.AppendStr(dst, cut(text)), at)
 }
 
 // cut shortens a text at a rune's boundary.

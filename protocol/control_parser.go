@@ -1,8 +1,9 @@
 package protocol
 
 import (
-	"encoding/binary"
 	"math"
+
+	"sluice/internal/msgpack"
 )
 
 // controlParser reads the elements of a control frame in order. The first
@@ -36,7 +37,7 @@ func (p *controlParser) value() []byte {
 		return nil
 	}
 	start := p.i
-	p.i, p.fault = walk(p.b, p.i, 1)
+	p.i, p.fault = msgpack.Skip(p.b, p.i, MaxDepth-1)
 	if p.fault != ok {
 		return nil
 	}
@@ -72,7 +73,7 @@ func (p *controlParser) pairs() int {
 		return 0
 	}
 	var n int
-	n, p.i, p.fault = mapHead(p.b, p.i)
+	n, p.i, p.fault = msgpack.MapHead(p.b, p.i)
 	return n
 }
 
@@ -99,7 +100,7 @@ func (p *controlParser) mapStr() []byte {
 		return nil
 	}
 	var start, end int
-	start, end, p.fault = strHead(p.b, p.i)
+	start, end, p.fault = msgpack.Str(p.b, p.i)
 	if p.fault != ok {
 		return nil
 	}
@@ -109,7 +110,7 @@ func (p *controlParser) mapStr() []byte {
 
 func (p *controlParser) mapValue() {
 	if p.fault == ok {
-		p.i, p.fault = walk(p.b, p.i, 2)
+		p.i, p.fault = msgpack.Skip(p.b, p.i, MaxDepth-2)
 	}
 }
 
@@ -127,41 +128,7 @@ func (p *controlParser) mapUint() uint64 {
 	if p.fault != ok {
 		return 0
 	}
-	if p.i >= len(p.b) {
-		p.fault = truncated
-		return 0
-	}
-	c := p.b[p.i]
-	if c < 0x80 {
-		p.i++
-		return uint64(c)
-	}
-	if c < 0xcc || c > 0xd3 {
-		p.fault = wrongType
-		if c >= 0xe0 {
-			p.fault = outOfRange // a negative fixint
-		}
-		return 0
-	}
-	size := int(fixedSize[c])
-	if size > len(p.b)-p.i {
-		p.fault = truncated
-		return 0
-	}
-	digits := p.b[p.i+1 : p.i+size]
-	p.i += size
-	if c >= 0xd0 && digits[0] >= 0x80 {
-		p.fault = outOfRange
-		return 0
-	}
-	switch len(digits) {
-	case 1:
-		return uint64(digits[0])
-	case 2:
-		return uint64(binary.BigEndian.Uint16(digits))
-	case 4:
-		return uint64(binary.BigEndian.Uint32(digits))
-	default:
-		return binary.BigEndian.Uint64(digits)
-	}
+	n, next, r := msgpack.Uint(p.b, p.i)
+	p.i, p.fault = next, r
+	return n
 }

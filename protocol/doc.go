@@ -8,6 +8,8 @@
 // [Scan], [ParseControl] and [FrameReader].
 package protocol
 
+import "sluice/internal/msgpack"
+
 // Version is the only protocol version there is; HELLO and WELCOME carry it.
 const Version = 1
 
@@ -28,7 +30,7 @@ const (
 	// MaxDepth is how many arrays and maps may be open inside each other,
 	// the LogPacket's own map being the first. It is the height of the scan's
 	// stack, and bounds the recursion of everything that decodes afterwards.
-	MaxDepth = 32
+	MaxDepth = msgpack.MaxDepth
 
 	// MaxIDBytes bounds packet_id and agent_id.
 	MaxIDBytes = 256

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vmihailenco/msgpack/v5"
+	library "github.com/vmihailenco/msgpack/v5"
 
-	"sluice/protocol/wire"
+	"sluice/internal/msgpack"
 )
 
 // AppendPacket appends the body of p, without a header, to dst. It allocates
@@ -22,9 +22,9 @@ import (
 // not have are written as msgpack/v5 would, or as their text.
 func AppendPacket(dst []byte, p *LogPacket) []byte {
 	dst = append(dst, 0x83)
-	dst = wire.AppendStr(append(dst, "\xa9packet_id"...), p.PacketID)
-	dst = wire.AppendStr(append(dst, "\xa8agent_id"...), p.AgentID)
-	dst = wire.AppendArrayHead(append(dst, "\xa8messages"...), len(p.Messages))
+	dst = msgpack.AppendStr(append(dst, "\xa9packet_id"...), p.PacketID)
+	dst = msgpack.AppendStr(append(dst, "\xa8agent_id"...), p.AgentID)
+	dst = msgpack.AppendArrayHead(append(dst, "\xa8messages"...), len(p.Messages))
 	for i := range p.Messages {
 		dst = appendMessage(dst, &p.Messages[i])
 	}
@@ -37,10 +37,10 @@ func appendMessage(dst []byte, m *LogMessage) []byte {
 	} else {
 		dst = append(dst, 0x85)
 	}
-	dst = wire.AppendTime(append(dst, "\xa9timestamp"...), m.Timestamp.Time)
-	dst = wire.AppendStr(append(dst, "\xa5level"...), string(m.Level))
-	dst = wire.AppendStr(append(dst, "\xa6source"...), m.Source)
-	dst = wire.AppendStr(append(dst, "\xa7message"...), m.Message)
+	dst = msgpack.AppendTime(append(dst, "\xa9timestamp"...), m.Timestamp.Time)
+	dst = msgpack.AppendStr(append(dst, "\xa5level"...), string(m.Level))
+	dst = msgpack.AppendStr(append(dst, "\xa6source"...), m.Source)
+	dst = msgpack.AppendStr(append(dst, "\xa7message"...), m.Message)
 	if m.Metadata != nil {
 		dst = appendMap(append(dst, "\xa8metadata"...), m.Metadata, 4)
 	}
@@ -50,7 +50,7 @@ func appendMessage(dst []byte, m *LogMessage) []byte {
 // appendMap writes m with its keys sorted; depth counts the containers open,
 // this one included.
 func appendMap(dst []byte, m map[string]any, depth int) []byte {
-	dst = wire.AppendMapHead(dst, len(m))
+	dst = msgpack.AppendMapHead(dst, len(m))
 	var few [16]string
 	keys := few[:0]
 	for k := range m {
@@ -58,7 +58,7 @@ func appendMap(dst []byte, m map[string]any, depth int) []byte {
 	}
 	slices.Sort(keys)
 	for _, k := range keys {
-		dst = appendAny(wire.AppendStr(dst, k), m[k], depth)
+		dst = appendAny(msgpack.AppendStr(dst, k), m[k], depth)
 	}
 	return dst
 }
@@ -73,25 +73,25 @@ func appendAny(dst []byte, v any, depth int) []byte {
 		}
 		return append(dst, 0xc2)
 	case string:
-		return wire.AppendStr(dst, v)
+		return msgpack.AppendStr(dst, v)
 	case int:
-		return wire.AppendInt(dst, int64(v))
+		return msgpack.AppendInt(dst, int64(v))
 	case int64:
-		return wire.AppendInt(dst, v)
+		return msgpack.AppendInt(dst, v)
 	case uint64:
-		return wire.AppendUint(dst, v)
+		return msgpack.AppendUint(dst, v)
 	case float64:
-		return binary.BigEndian.AppendUint64(append(dst, 0xcb), math.Float64bits(v))
+		return msgpack.AppendFloat(dst, v)
 	case float32:
 		return binary.BigEndian.AppendUint32(append(dst, 0xca), math.Float32bits(v))
 	case []byte:
-		return wire.AppendBin(dst, v)
+		return msgpack.AppendBin(dst, v)
 	case time.Time:
-		return wire.AppendTime(dst, v)
+		return msgpack.AppendTime(dst, v)
 	case Timestamp:
-		return wire.AppendTime(dst, v.Time)
+		return msgpack.AppendTime(dst, v.Time)
 	case Ext:
-		return append(wire.AppendExtHead(dst, byte(v.Type), len(v.Data)), v.Data...)
+		return append(msgpack.AppendExtHead(dst, byte(v.Type), len(v.Data)), v.Data...)
 	case map[string]any:
 		if depth > MaxDepth { // refused anyway; this only ends the recursion
 			return append(dst, 0xc0)
@@ -101,7 +101,7 @@ func appendAny(dst []byte, v any, depth int) []byte {
 		if depth > MaxDepth {
 			return append(dst, 0xc0)
 		}
-		dst = wire.AppendArrayHead(dst, len(v))
+		dst = msgpack.AppendArrayHead(dst, len(v))
 		for _, e := range v {
 			dst = appendAny(dst, e, depth+1)
 		}
@@ -115,16 +115,16 @@ func appendAny(dst []byte, v any, depth int) []byte {
 // other integers, typed maps and slices.
 func appendOther(dst []byte, v any) []byte {
 	if i, isInt := integerOf(v); isInt {
-		return wire.AppendInt(dst, i)
+		return msgpack.AppendInt(dst, i)
 	}
-	enc := msgpack.GetEncoder()
-	defer msgpack.PutEncoder(enc)
+	enc := library.GetEncoder()
+	defer library.PutEncoder(enc)
 	w := sliceWriter{dst}
 	enc.Reset(&w)
 	enc.SetSortMapKeys(true)
 	enc.UseCompactInts(true)
 	if err := enc.Encode(v); err != nil {
-		return wire.AppendStr(dst, fmt.Sprint(v))
+		return msgpack.AppendStr(dst, fmt.Sprint(v))
 	}
 	return w.b
 }

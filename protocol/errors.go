@@ -1,6 +1,10 @@
 package protocol
 
-import "fmt"
+import (
+	"fmt"
+
+	"sluice/internal/msgpack"
+)
 
 // Reasons an [InvalidError] gives. They are part of the answer that people
 // read; programs only ask whether a frame is invalid at all.
@@ -61,22 +65,26 @@ const (
 	fieldCount
 )
 
-type reason uint8
+// reason numbers the faults of a packet after those of a single value.
+type reason = msgpack.Fault
 
 const (
-	ok reason = iota // no fault
-	truncated
-	wrongType
-	missing
+	ok         = msgpack.OK
+	truncated  = msgpack.Truncated
+	wrongType  = msgpack.WrongType
+	tooDeep    = msgpack.TooDeep
+	reserved   = msgpack.Reserved
+	outOfRange = msgpack.OutOfRange
+)
+
+const (
+	missing = msgpack.Faults + iota
 	duplicate
 	badLength
-	tooDeep
 	badKey
 	trailing
 	badInflate
 	tooLong
-	outOfRange
-	reserved
 	reasonCount
 )
 

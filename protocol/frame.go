@@ -3,6 +3,8 @@ package protocol
 import (
 	"encoding/binary"
 	"io"
+
+	"sluice/internal/msgpack"
 )
 
 // AppendFrame appends one frame, header and body, to dst. The body is copied;
@@ -13,16 +15,21 @@ func AppendFrame(dst, body []byte) []byte {
 }
 
 // FrameLength reads a frame's header, which must be at least [HeaderSize]
-// bytes. The caller judges the length before it believes it: 0 and anything
-// above its largest frame cannot be resynchronised.
+// bytes. The caller judges it with [ValidLength] before it believes it.
 func FrameLength(header []byte) uint32 { return binary.BigEndian.Uint32(header) }
+
+// ValidLength says whether a frame's body can have that many bytes, at most
+// maxFrame. A stream cannot be followed past a length that is not valid.
+func ValidLength(length, maxFrame uint32) bool { return length-1 < maxFrame } // 0 wraps around
 
 // IsControl says from the first byte of a body alone whether the frame is a
 // control frame: an array, however malformed. Everything else is a data frame
 // and takes the next number.
-func IsControl(first byte) bool {
-	return first&0xf0 == 0x90 || first == 0xdc || first == 0xdd
-}
+func IsControl(first byte) bool { return msgpack.IsArray(first) }
+
+// IsPlain says from the first byte of a body alone whether the frame is a data
+// frame that is not compressed: a map, however malformed.
+func IsPlain(first byte) bool { return msgpack.IsMap(first) }
 
 const (
 	// firstRead is what a FrameReader starts with, so that an idle connection
@@ -71,7 +78,7 @@ func (f *FrameReader) Next() ([]byte, error) {
 		need := HeaderSize
 		if have := f.end - f.start; have >= HeaderSize {
 			n := binary.BigEndian.Uint32(f.buf[f.start:])
-			if n-1 >= f.max { // 0 wraps around
+			if !ValidLength(n, f.max) {
 				return nil, &LengthError{Length: n, Max: int(f.max)}
 			}
 			need += int(n)

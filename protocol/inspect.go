@@ -7,6 +7,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
+
+	"sluice/internal/msgpack"
 )
 
 // Inspector scans data frames, plain and compressed. A compressed one is
@@ -45,10 +47,10 @@ func (in *Inspector) Scan(body []byte, s *Scanned) error {
 // is not scanned. One layer only: what is inside is not inflated again, and so
 // fails its scan. Errors are *[InvalidError].
 func (in *Inspector) Inflate(body []byte) ([]byte, error) {
-	if len(body) > 0 && (body[0]&0xf0 == 0x80 || body[0] == 0xde || body[0] == 0xdf) {
+	if len(body) > 0 && IsPlain(body[0]) {
 		return body, nil
 	}
-	typ, start, end, r := extHead(body, 0)
+	typ, start, end, r := msgpack.Ext(body, 0)
 	if r != ok {
 		return nil, invalid(fieldBody, r)
 	}

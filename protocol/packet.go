@@ -1,13 +1,9 @@
 package protocol
 
 import (
+	"encoding/binary"
 	"fmt"
-	"math"
 	"time"
-
-	"github.com/vmihailenco/msgpack/v5"
-
-	"sluice/protocol/wire"
 )
 
 // Level is the severity of a message, a str on the wire. Its content is not
@@ -60,64 +56,23 @@ type Ext struct {
 	Data []byte
 }
 
-// Timestamp is the time of a message. The zero value means that the sender gave
-// none that can be understood; the receiver then takes the time of receipt.
-type Timestamp struct{ time.Time }
-
-// ParseTimestamp reads RFC 3339, with a fraction or without. A string that is
-// no time gives the zero Timestamp: types are judged, contents are not.
-func ParseTimestamp(s string) Timestamp {
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
-		return Timestamp{}
+// Time reads a msgpack timestamp, in UTC. false means that e is none: of another
+// type or length, with a thousand million nanoseconds or more, or outside the
+// years 0 to 9999.
+func (e Ext) Time() (time.Time, bool) {
+	if e.Type != -1 {
+		return time.Time{}, false
 	}
-	return inRange(t)
-}
-
-// UnixTimestamp is the time that many seconds after 1970. NaN, infinities and
-// times outside the years 0 to 9999 give the zero Timestamp.
-func UnixTimestamp(seconds float64) Timestamp {
-	if !(math.Abs(seconds) < 1<<40) { // NaN fails every comparison
-		return Timestamp{}
+	switch b := e.Data; len(b) {
+	case 4:
+		return unixTime(int64(binary.BigEndian.Uint32(b)), 0)
+	case 8:
+		n := binary.BigEndian.Uint64(b)
+		return unixTime(int64(n&(1<<34-1)), int64(n>>34))
+	case 12:
+		return unixTime(int64(binary.BigEndian.Uint64(b[4:])), int64(binary.BigEndian.Uint32(b)))
 	}
-	whole, frac := math.Modf(seconds)
-	return unixTimestamp(int64(whole), int64(math.Round(frac*1e9)))
+	return time.Time{}, false
 }
-
-func unixTimestamp(seconds, nanos int64) Timestamp {
-	if seconds < -1<<40 || seconds > 1<<40 {
-		return Timestamp{} // beyond what time.Unix computes correctly
-	}
-	return inRange(time.Unix(seconds, nanos).UTC())
-}
-
-// inRange keeps the years that RFC 3339, and so JSON, can write.
-func inRange(t time.Time) Timestamp {
-	if y := t.UTC().Year(); y < 0 || y > 9999 {
-		return Timestamp{}
-	}
-	return Timestamp{t}
-}
-
-// EncodeMsgpack writes a msgpack timestamp (ext -1).
-func (t Timestamp) EncodeMsgpack(enc *msgpack.Encoder) error {
-	_, err := enc.Writer().Write(wire.AppendTime(nil, t.Time))
-	return err
-}
-
-// DecodeMsgpack reads what the wire allows: a msgpack timestamp, RFC 3339, or
-// Unix seconds as an integer or float.
-func (t *Timestamp) DecodeMsgpack(dec *msgpack.Decoder) error {
-	got, err := decodeTimestamp(dec)
-	if err == nil {
-		*t = got
-	}
-	return err
-}
-
-var (
-	_ msgpack.CustomEncoder = Timestamp{}
-	_ msgpack.CustomDecoder = (*Timestamp)(nil)
-)
 
 func (e Ext) String() string { return fmt.Sprintf("ext(%d, %x)", e.Type, e.Data) }

@@ -3,6 +3,7 @@ package protocol_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math"
 	"reflect"
 	"strings"
@@ -121,7 +122,20 @@ func TestTimestampsAsTheWireHasThem(t *testing.T) {
 		"NaN":                {"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x01", time.Time{}},
 		"infinity":           {"\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00", time.Time{}},
 		"float 32 infinity":  {"\xca\xff\x80\x00\x00", time.Time{}},
-		"nanoseconds beyond": {"\xd7\xff\xff\xff\xff\xfc\x00\x00\x00\x00", utc(1, 73741823)},
+		"float to round":     {"\xcb\x3f\xf0\x00\x00\x00\x29\x8c\xb0", utc(1, 1)}, // 1.0000000006
+		"negative, to round": {"\xcb\xbc\x00\x00\x00\x00\x00\x00\x00", utc(0, 0)},
+		"float of year 9999": {"\xcb\x42\x4d\x7f\xfa\x20\xbf\xe0\x00", utc(253402300799, 75e7)},
+		"float of 10000":     {"\xcb\x42\x4d\x7f\xfa\x20\xc0\x00\x00", time.Time{}},
+		"int of 1970":        {"\x00", utc(0, 0)},
+		"ext 64 of 1970":     {"\xd7\xff\x00\x00\x00\x00\x00\x00\x00\x00", utc(0, 0)},
+		"last nanosecond":    {"\xd7\xff\xee\x6b\x27\xfc\x00\x00\x00\x00", utc(0, 999999999)},
+		"nanoseconds beyond": {"\xd7\xff\xee\x6b\x28\x00\x00\x00\x00\x00", time.Time{}},
+		"ext 96 beyond":      {"\xc7\x0c\xff\x3b\x9a\xca\x00\x00\x00\x00\x00\x00\x00\x00\x01", time.Time{}},
+		"Go's zero time":     {"\xc7\x0c\xff\x00\x00\x00\x00\xff\xff\xff\xf1\x88\x6e\x09\x00", time.Time{}},
+		"and as RFC 3339":    {"\xb40001-01-01T00:00:00Z", time.Time{}},
+		"year 0":             {"\xb40000-01-01T00:00:00Z", time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)},
+		"before year 0":      {"\xb90000-01-01T00:00:00+01:00", time.Time{}},
+		"after 9999":         {"\xb99999-12-31T23:59:59-01:00", time.Time{}},
 	} {
 		var p protocol.LogPacket
 		if err := protocol.DecodePacket([]byte(withTime(tc.wire)), &p); err != nil {
@@ -132,8 +146,26 @@ func TestTimestampsAsTheWireHasThem(t *testing.T) {
 		if !got.Equal(tc.want) || got.IsZero() != tc.want.IsZero() {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
+		v, m := protocol.NewView([]byte(withTime(tc.wire))), protocol.Message{}
+		if !v.Next(&m) || m.Timestamp() != got {
+			t.Errorf("%s: %v by the view, %v decoded", name, m.Timestamp(), got)
+		}
+		var byLibrary protocol.Timestamp
+		if err := msgpack.Unmarshal([]byte(tc.wire), &byLibrary); err != nil || byLibrary != got {
+			t.Errorf("%s: %v by msgpack/v5, %v decoded, %v", name, byLibrary, got, err)
+		}
 		if _, err := json.Marshal(got); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTimestampOfAnotherTypeIsRefused(t *testing.T) {
+	for _, wire := range []string{"\x90", "\xc3", "\xc4\x00", "\xd4\xff\x00", "\xd6\x01\x00\x00\x00\x00"} {
+		var got protocol.Timestamp
+		var ie *protocol.InvalidError
+		if err := msgpack.Unmarshal([]byte(wire), &got); !errors.As(err, &ie) || ie.Reason != protocol.ReasonType {
+			t.Errorf("%x: %v, %v", wire, got, err)
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package protocol
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"sluice/internal/msgpack"
+)
 
 // Scanned is what a scan gives of a valid LogPacket. The slices are borrowed
 // from the body (or, for a compressed frame, from the [Inspector]).
@@ -39,7 +43,7 @@ const (
 // The fast road, in scan_usual.go, is the one that encoders take. Next to it,
 // scanAny compares keys with their header in one go where they are fixstr, so
 // that the processor can guess where the value begins instead of waiting for a
-// length. All else takes the general functions of walk.go.
+// length. All else takes the general functions of internal/msgpack.
 func Scan(body []byte, s *Scanned) error {
 	if i := scanUsualHead(body, s); i >= 0 {
 		for range s.Messages {
@@ -56,7 +60,7 @@ func Scan(body []byte, s *Scanned) error {
 
 // scanAny is Scan for what is not written in the usual way, or is wrong.
 func scanAny(body []byte, s *Scanned) error {
-	left, i, r := mapHead(body, 0)
+	left, i, r := msgpack.MapHead(body, 0)
 	if r != ok {
 		return invalid(fieldBody, r)
 	}
@@ -71,12 +75,12 @@ func scanAny(body []byte, s *Scanned) error {
 		case len(rest) > 9 && string(rest[:9]) == "\xa8messages":
 			key, i = sawMessages, i+9
 		default:
-			start, end, r := strHead(body, i)
+			start, end, r := msgpack.Str(body, i)
 			if r != ok {
 				return invalid(fieldBody, keyFault(r))
 			}
 			if key, i = packetKey(body[start:end]), end; key == 0 {
-				if i, r = walk(body, i, 1); r != ok {
+				if i, r = msgpack.Skip(body, i, MaxDepth-1); r != ok {
 					return invalid(fieldUnknown, r)
 				}
 				continue
@@ -87,7 +91,7 @@ func scanAny(body []byte, s *Scanned) error {
 		}
 		seen |= key
 		if key == sawMessages {
-			if s.Messages, i, r = arrayHead(body, i); r != ok {
+			if s.Messages, i, r = msgpack.ArrayHead(body, i); r != ok {
 				return invalid(fieldMessages, r)
 			}
 			for range s.Messages {
@@ -102,9 +106,9 @@ func scanAny(body []byte, s *Scanned) error {
 			}
 			continue
 		}
-		start, end := shortStr(body, i)
+		start, end := msgpack.ShortStr(body, i)
 		if end < 0 {
-			if start, end, r = strHead(body, i); r != ok {
+			if start, end, r = msgpack.Str(body, i); r != ok {
 				return invalid(packetField(key), r)
 			}
 		}
@@ -130,7 +134,7 @@ func scanAny(body []byte, s *Scanned) error {
 // scanMessage walks one LogMessage at i and returns the index after it, or the
 // field and the fault.
 func scanMessage(b []byte, i int) (int, field, reason) {
-	left, i, r := mapHead(b, i)
+	left, i, r := msgpack.MapHead(b, i)
 	if r != ok {
 		return i, fieldMessage, r
 	}
@@ -149,12 +153,12 @@ func scanMessage(b []byte, i int) (int, field, reason) {
 		case len(rest) > 9 && string(rest[:9]) == "\xa8metadata":
 			key, i = sawMetadata, i+9
 		default:
-			start, end, r := strHead(b, i)
+			start, end, r := msgpack.Str(b, i)
 			if r != ok {
 				return i, fieldMessage, keyFault(r)
 			}
 			if key, i = messageKey(b[start:end]), end; key == 0 {
-				if i, r = walk(b, i, 3); r != ok {
+				if i, r = msgpack.Skip(b, i, MaxDepth-3); r != ok {
 					return i, fieldUnknown, r
 				}
 				continue
@@ -166,7 +170,7 @@ func scanMessage(b []byte, i int) (int, field, reason) {
 		seen |= key
 		switch key {
 		case sawTimestamp:
-			if len(b)-i >= 10 && b[i] == 0xd7 && b[i+1] == timestampExt {
+			if len(b)-i >= 10 && b[i] == 0xd7 && b[i+1] == msgpack.TimestampExt {
 				i += 10 // what encoders write
 			} else if i, r = scanTimestamp(b, i); r != ok {
 				return i, fieldTimestamp, r
@@ -176,9 +180,9 @@ func scanMessage(b []byte, i int) (int, field, reason) {
 				return i, fieldMetadata, r
 			}
 		default:
-			_, end := shortStr(b, i)
+			_, end := msgpack.ShortStr(b, i)
 			if end < 0 {
-				if _, end, r = strHead(b, i); r != ok {
+				if _, end, r = msgpack.Str(b, i); r != ok {
 					return i, messageField(key), r
 				}
 			}

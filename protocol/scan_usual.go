@@ -1,5 +1,7 @@
 package protocol
 
+import "sluice/internal/msgpack"
+
 // What encoders write: the keys in the order of the documentation, as fixstr;
 // ids, level and source as fixstr or str 8; a timestamp of 64 bits. Where
 // everything is where it is expected there is nothing to remember and no key to
@@ -13,12 +15,12 @@ func scanUsualHead(b []byte, s *Scanned) int {
 	if len(b) < len(packetID) || string(b[:len(packetID)]) != packetID {
 		return -1
 	}
-	start, i := shortStr(b, len(packetID))
+	start, i := msgpack.ShortStr(b, len(packetID))
 	if i <= start || len(b)-i < len(agentID) || string(b[i:i+len(agentID)]) != agentID {
 		return -1
 	}
 	s.PacketID = b[start:i:i]
-	start, i = shortStr(b, i+len(agentID))
+	start, i = msgpack.ShortStr(b, i+len(agentID))
 	if i <= start || len(b)-i <= len(messages) || string(b[i:i+len(messages)]) != messages {
 		return -1
 	}
@@ -27,7 +29,7 @@ func scanUsualHead(b []byte, s *Scanned) int {
 		s.Messages = int(b[i] & 0x0f)
 		return i + 1
 	}
-	count, i, r := arrayHead(b, i)
+	count, i, r := msgpack.ArrayHead(b, i)
 	if r != ok {
 		return -1
 	}
@@ -48,18 +50,18 @@ func scanUsualMessage(b []byte, i int) int {
 		string(m[1:1+len(head)]) != head || string(m[afterTimestamp:afterTimestamp+len(level)]) != level {
 		return -1
 	}
-	_, i = shortStr(b, i+afterTimestamp+len(level))
+	_, i = msgpack.ShortStr(b, i+afterTimestamp+len(level))
 	if i < 0 || len(b)-i < len(source) || string(b[i:i+len(source)]) != source {
 		return -1
 	}
-	_, i = shortStr(b, i+len(source))
+	_, i = msgpack.ShortStr(b, i+len(source))
 	if i < 0 || len(b)-i < len(message) || string(b[i:i+len(message)]) != message {
 		return -1
 	}
 	start := i + len(message)
-	if _, i = shortStr(b, start); i < 0 {
+	if _, i = msgpack.ShortStr(b, start); i < 0 {
 		var r reason
-		if _, i, r = strHead(b, start); r != ok {
+		if _, i, r = msgpack.Str(b, start); r != ok {
 			return -1
 		}
 	}

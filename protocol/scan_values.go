@@ -1,5 +1,7 @@
 package protocol
 
+import "sluice/internal/msgpack"
+
 // scanTimestamp accepts a msgpack timestamp, a str, an integer or a float.
 func scanTimestamp(b []byte, i int) (int, reason) {
 	if i >= len(b) {
@@ -20,9 +22,9 @@ func scanTimestamp(b []byte, i int) (int, reason) {
 		}
 		size, typeAt = 3+int(b[i+1]), 2
 	case c < 0x80 || c >= 0xe0 || c >= 0xca && c <= 0xd3: // int, uint, float
-		size = int(fixedSize[c])
+		size = msgpack.FixedSize(c)
 	case c&0xe0 == 0xa0 || c >= 0xd9 && c <= 0xdb:
-		_, end, r := strHead(b, i)
+		_, end, r := msgpack.Str(b, i)
 		return end, r
 	case c == 0xc8 || c == 0xc9: // a timestamp with a longer header than it needs
 		return scanLongTimestamp(b, i)
@@ -32,7 +34,7 @@ func scanTimestamp(b []byte, i int) (int, reason) {
 	if len(b)-i < size {
 		return i, truncated
 	}
-	if typeAt > 0 && b[i+typeAt] != timestampExt {
+	if typeAt > 0 && b[i+typeAt] != msgpack.TimestampExt {
 		return i, wrongType
 	}
 	return i + size, ok
@@ -41,11 +43,11 @@ func scanTimestamp(b []byte, i int) (int, reason) {
 // scanLongTimestamp is a timestamp in an ext 16 or ext 32. Nobody writes that;
 // it is the same value all the same.
 func scanLongTimestamp(b []byte, i int) (int, reason) {
-	typ, start, end, r := extHead(b, i)
+	typ, start, end, r := msgpack.Ext(b, i)
 	if r != ok {
 		return i, r
 	}
-	if n := end - start; typ != timestampExt || n != 4 && n != 8 && n != 12 {
+	if n := end - start; typ != msgpack.TimestampExt || n != 4 && n != 8 && n != 12 {
 		return i, wrongType
 	}
 	return end, ok
@@ -57,24 +59,24 @@ func scanMetadata(b []byte, i int) (int, reason) {
 	if i < len(b) && b[i] == 0xc0 {
 		return i + 1, ok
 	}
-	left, i, r := mapHead(b, i)
+	left, i, r := msgpack.MapHead(b, i)
 	if r != ok {
 		return i, r
 	}
 	for ; left > 0; left-- {
-		_, end := shortStr(b, i)
+		_, end := msgpack.ShortStr(b, i)
 		if end < 0 {
-			if _, end, r = strHead(b, i); r != ok {
+			if _, end, r = msgpack.Str(b, i); r != ok {
 				return i, keyFault(r)
 			}
 		}
 		// Most values are short strings: save them the call.
 		i = end
-		if _, end = shortStr(b, i); end >= 0 {
+		if _, end = msgpack.ShortStr(b, i); end >= 0 {
 			i = end
 			continue
 		}
-		if i, r = walk(b, i, 4); r != ok {
+		if i, r = msgpack.Skip(b, i, MaxDepth-4); r != ok {
 			return i, r
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/valyala/fastjson"
 
 	"sluice/agent/lines"
+	"sluice/internal/msgpack"
 	"sluice/protocol"
-	"sluice/protocol/wire"
 	"sluice/rawlog"
 )
 
@@ -34,8 +34,8 @@ type encoder struct {
 func (e *encoder) encode(dst []byte, p *Packet) []byte {
 	e.id = p.appendID(e.id[:0], e.agent)
 	dst = append(dst, 0x83)
-	dst = wire.AppendStr(append(dst, "\xa9packet_id"...), e.id)
-	dst = wire.AppendStr(append(dst, "\xa8agent_id"...), e.agent)
+	dst = msgpack.AppendStr(append(dst, "\xa9packet_id"...), e.id)
+	dst = msgpack.AppendStr(append(dst, "\xa8agent_id"...), e.agent)
 	dst = append(dst, "\xa8messages\xdd\x00\x00\x00\x00"...)
 	count := len(dst) - 4
 	p.Records, e.understood = 0, 0
@@ -86,10 +86,10 @@ func (e *encoder) message(dst []byte, p *Packet, text []byte, offset int64, piec
 		source = p.Origin.Name
 	}
 	dst = append(dst, 0x85)
-	dst = wire.AppendTime(append(dst, "\xa9timestamp"...), at)
-	dst = wire.AppendStr(append(dst, "\xa5level"...), string(level))
-	dst = wire.AppendStr(append(dst, "\xa6source"...), source)
-	dst = wire.AppendStr(append(dst, "\xa7message"...), r.Message)
+	dst = msgpack.AppendTime(append(dst, "\xa9timestamp"...), at)
+	dst = msgpack.AppendStr(append(dst, "\xa5level"...), string(level))
+	dst = msgpack.AppendStr(append(dst, "\xa6source"...), source)
+	dst = msgpack.AppendStr(append(dst, "\xa7message"...), r.Message)
 	pairs := len(p.Origin.keys) + 1 + len(r.Fields)
 	if piece != lines.Whole {
 		pairs++
@@ -97,14 +97,14 @@ func (e *encoder) message(dst []byte, p *Packet, text []byte, offset int64, piec
 	if !valid {
 		pairs++
 	}
-	dst = wire.AppendMapHead(append(dst, "\xa8metadata"...), pairs)
+	dst = msgpack.AppendMapHead(append(dst, "\xa8metadata"...), pairs)
 	dst = append(dst, p.Origin.meta...)
-	dst = wire.AppendUint(append(dst, "\xa6offset"...), uint64(offset))
+	dst = msgpack.AppendUint(append(dst, "\xa6offset"...), uint64(offset))
 	if piece != lines.Whole {
-		dst = wire.AppendStr(append(dst, "\xa5split"...), piece.String())
+		dst = msgpack.AppendStr(append(dst, "\xa5split"...), piece.String())
 	}
 	if !valid {
-		dst = wire.AppendBin(append(dst, "\xa3raw"...), text)
+		dst = msgpack.AppendBin(append(dst, "\xa3raw"...), text)
 	}
 	for i := range r.Fields {
 		dst = e.field(dst, p.Origin, r.Fields, i)
@@ -124,14 +124,14 @@ func (e *encoder) field(dst []byte, o *Origin, fields []rawlog.Field, i int) []b
 		}
 		f.Key = key
 	}
-	dst = wire.AppendStr(dst, f.Key)
+	dst = msgpack.AppendStr(dst, f.Key)
 	switch {
 	case f.JSON != nil:
 		return e.json(dst, f.JSON, metadataDepth)
 	case f.IsInt:
-		return wire.AppendInt(dst, f.Int)
+		return msgpack.AppendInt(dst, f.Int)
 	}
-	return wire.AppendStr(dst, f.Text)
+	return msgpack.AppendStr(dst, f.Text)
 }
 
 func taken(key string, o *Origin, before []rawlog.Field) bool {
@@ -164,9 +164,9 @@ func (e *encoder) json(dst []byte, v *fastjson.Value, depth int) []byte {
 		if depth >= protocol.MaxDepth {
 			break
 		}
-		dst = wire.AppendMapHead(dst, o.Len())
+		dst = msgpack.AppendMapHead(dst, o.Len())
 		o.Visit(func(k []byte, v *fastjson.Value) {
-			dst = e.json(wire.AppendStr(dst, k), v, depth+1)
+			dst = e.json(msgpack.AppendStr(dst, k), v, depth+1)
 		})
 		return dst
 	case fastjson.TypeArray:
@@ -174,18 +174,18 @@ func (e *encoder) json(dst []byte, v *fastjson.Value, depth int) []byte {
 		if depth >= protocol.MaxDepth {
 			break
 		}
-		dst = wire.AppendArrayHead(dst, len(a))
+		dst = msgpack.AppendArrayHead(dst, len(a))
 		for _, v := range a {
 			dst = e.json(dst, v, depth+1)
 		}
 		return dst
 	case fastjson.TypeString:
-		return wire.AppendStr(dst, v.GetStringBytes())
+		return msgpack.AppendStr(dst, v.GetStringBytes())
 	case fastjson.TypeNumber:
 		if n, err := v.Int64(); err == nil {
-			return wire.AppendInt(dst, n)
+			return msgpack.AppendInt(dst, n)
 		}
-		return wire.AppendFloat(dst, v.GetFloat64())
+		return msgpack.AppendFloat(dst, v.GetFloat64())
 	case fastjson.TypeTrue:
 		return append(dst, 0xc3)
 	case fastjson.TypeFalse:
@@ -194,5 +194,5 @@ func (e *encoder) json(dst []byte, v *fastjson.Value, depth int) []byte {
 		return append(dst, 0xc0)
 	}
 	e.key = v.MarshalTo(e.key[:0])
-	return wire.AppendStr(dst, e.key)
+	return msgpack.AppendStr(dst, e.key)
 }

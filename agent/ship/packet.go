@@ -23,7 +23,7 @@ import (
 	"sluice/agent/checkpoint"
 	"sluice/agent/lines"
 	"sluice/client"
-	"sluice/protocol/wire"
+	"sluice/internal/msgpack"
 )
 
 // Origin is what the records of one file or stream have in common. Immutable.
@@ -47,7 +47,7 @@ func NewOrigin(id, name string, pairs ...Pair) *Origin {
 			continue
 		}
 		o.keys = append(o.keys, p.Key)
-		o.meta = wire.AppendStr(wire.AppendStr(o.meta, p.Key), p.Value)
+		o.meta = msgpack.AppendStr(msgpack.AppendStr(o.meta, p.Key), p.Value)
 	}
 	return o
 }

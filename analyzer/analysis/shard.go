@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"sluice/analyzer/walk"
+	"sluice/protocol"
 )
 
 // maxTally is how many names a tally keeps for the next batch. Within a batch it
@@ -37,9 +37,8 @@ func (s *Shard) Packet(packetID, agentID, body []byte, wireBytes int) {
 	if s.to.recent != nil {
 		s.hashes = append(s.hashes, s.to.hash(packetID, agentID))
 	}
-	messages := walk.Over(body)
-	var m walk.Message
-	for messages.Next(&m) {
+	view, m := protocol.NewView(body), protocol.Message{}
+	for view.Next(&m) {
 		s.messages++
 		s.levels[levelIndex(m.Level)]++
 		s.sources.add(m.Source)

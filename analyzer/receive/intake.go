@@ -49,7 +49,7 @@ func (in *intake) next() (frame []byte, err *protocol.LengthError) {
 		return nil, nil
 	}
 	n := protocol.FrameLength(in.buf[in.start:])
-	if n-1 >= in.max { // 0 wraps around
+	if !protocol.ValidLength(n, in.max) {
 		return nil, &protocol.LengthError{Length: n, Max: int(in.max)}
 	}
 	size := protocol.HeaderSize + int(n)

@@ -7,7 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"sluice/analyzer/walk"
+	"sluice/internal/msgpack"
+	"sluice/protocol"
 )
 
 // appendString appends s as a JSON string; invalid UTF-8 becomes U+FFFD.
@@ -50,43 +51,43 @@ func appendString(dst, s []byte) []byte {
 }
 
 // appendValue appends the msgpack value at b[at:] as JSON and returns where the
-// next begins, -1 if b ends before. Binary data is base64, an ext of unknown
+// next begins. Binary data is base64, an ext of unknown
 // meaning an object {"ext", "data"}, a number that JSON lacks null, and a map
 // key that is no string the text of its JSON. Its recursion is bounded by the
 // scan's MaxDepth.
 func appendValue(dst, b []byte, at int) ([]byte, int) {
-	var v walk.Value
-	at = walk.Read(b, at, &v)
-	if at < 0 {
-		return append(dst, "null"...), at
+	var v msgpack.Value
+	at, fault := msgpack.Read(b, at, &v)
+	if fault != msgpack.OK { // never, of what passed the scan
+		return append(dst, "null"...), len(b)
 	}
 	switch v.Kind {
-	case walk.Bool:
+	case msgpack.KindBool:
 		dst = strconv.AppendBool(dst, v.Bits == 1)
-	case walk.Int:
+	case msgpack.KindInt:
 		dst = strconv.AppendInt(dst, v.Int(), 10)
-	case walk.Uint:
+	case msgpack.KindUint:
 		dst = strconv.AppendUint(dst, v.Bits, 10)
-	case walk.Float:
-		dst = appendFloat(dst, v.Float())
-	case walk.Str:
+	case msgpack.KindFloat32, msgpack.KindFloat64:
+		dst = appendFloat(dst, v.Float64())
+	case msgpack.KindStr:
 		dst = appendString(dst, v.Data)
-	case walk.Bin:
+	case msgpack.KindBin:
 		dst = appendBase64(dst, v.Data)
-	case walk.Ext:
-		dst = appendExt(dst, v)
-	case walk.Array:
+	case msgpack.KindExt:
+		dst = appendExt(dst, &v)
+	case msgpack.KindArray:
 		dst = append(dst, '[')
-		for i := 0; i < v.N && at >= 0; i++ {
+		for i := range v.N {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
 			dst, at = appendValue(dst, b, at)
 		}
 		dst = append(dst, ']')
-	case walk.Map:
+	case msgpack.KindMap:
 		dst = append(dst, '{')
-		for i := 0; i < v.N && at >= 0; i++ {
+		for i := range v.N {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
@@ -102,7 +103,7 @@ func appendValue(dst, b []byte, at int) ([]byte, int) {
 }
 
 func appendKey(dst, b []byte, at int) ([]byte, int) {
-	if at >= 0 && at < len(b) && (b[at]&0xe0 == 0xa0 || b[at] >= 0xd9 && b[at] <= 0xdb) {
+	if at < len(b) && msgpack.IsStr(b[at]) {
 		return appendValue(dst, b, at)
 	}
 	text, at := appendValue(nil, b, at)
@@ -122,8 +123,8 @@ func appendBase64(dst, data []byte) []byte {
 	return append(dst, '"')
 }
 
-func appendExt(dst []byte, v walk.Value) []byte {
-	if t, ok := v.Time(); ok {
+func appendExt(dst []byte, v *msgpack.Value) []byte {
+	if t, ok := (protocol.Ext{Type: v.Type, Data: v.Data}).Time(); ok {
 		return appendTime(dst, t)
 	}
 	dst = append(dst, `{"ext":`...)

@@ -3,7 +3,7 @@ package record
 import (
 	"time"
 
-	"sluice/analyzer/walk"
+	"sluice/protocol"
 )
 
 // AppendReceipt appends the line that a packet leaves in the receipts. An id
@@ -28,19 +28,18 @@ func AppendReceipt(dst, packetID []byte) []byte {
 // AppendMessages appends a line of JSON for each message of a plain body that
 // passed the scan. received stands in for a timestamp that is no time.
 func AppendMessages(dst, packetID, agentID, body []byte, received time.Time) []byte {
-	messages := walk.Over(body)
-	var m walk.Message
-	for messages.Next(&m) {
+	view, m := protocol.NewView(body), protocol.Message{}
+	for view.Next(&m) {
 		dst = append(dst, `{"packet_id":`...)
 		dst = appendString(dst, packetID)
 		dst = append(dst, `,"agent_id":`...)
 		dst = appendString(dst, agentID)
 		dst = append(dst, `,"timestamp":`...)
-		t, ok := m.Timestamp.Time()
-		if !ok {
-			t = received
+		t := m.Timestamp().Time
+		if t.IsZero() {
+			t = received.UTC()
 		}
-		dst = appendTime(dst, t.UTC())
+		dst = appendTime(dst, t)
 		dst = append(dst, `,"level":`...)
 		dst = appendString(dst, m.Level)
 		dst = append(dst, `,"source":`...)

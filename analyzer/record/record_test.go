@@ -51,6 +51,30 @@ func cutLine(b []byte) (line, rest []byte, ok bool) {
 	return b, nil, false
 }
 
+// The time of receipt stands in where the sender gave none that can be
+// understood: the zero time, which is what encoders write for none, among them.
+func TestTimesInTheOutput(t *testing.T) {
+	received := time.Date(2027, 1, 1, 0, 0, 0, 0, time.FixedZone("", 3600))
+	const receipt = "2026-12-31T23:00:00Z"
+	for _, c := range []struct {
+		name, value, want string
+	}{
+		{"zero", "\xc7\x0c\xff\x00\x00\x00\x00\xff\xff\xff\xf1\x88\x6e\x09\x00", receipt},
+		{"too many nanoseconds", "\xd7\xff\xee\x6b\x28\x00\x00\x00\x00\x00", receipt},
+		{"no time", "\xa3now", receipt},
+		{"a float", "\xcb\x3f\xf0\x00\x00\x00\x29\x8c\xb0", "1970-01-01T00:00:01.000000001Z"},
+		{"with a zone", "\xb92026-01-02T03:04:05+01:00", "2026-01-02T02:04:05Z"},
+		{"1970", "\x00", "1970-01-01T00:00:00Z"},
+	} {
+		body := []byte("\x83\xa9packet_id\xa1p\xa8agent_id\xa1a\xa8messages\x91\x84\xa9timestamp" + c.value +
+			"\xa5level\xa4INFO\xa6source\xa1s\xa7message\xa1m")
+		var line struct{ Timestamp string }
+		if err := json.Unmarshal(AppendMessages(nil, []byte("p"), []byte("a"), body, received), &line); err != nil || line.Timestamp != c.want {
+			t.Errorf("%s: %q, want %q (%v)", c.name, line.Timestamp, c.want, err)
+		}
+	}
+}
+
 // Values that JSON has no form for, inside metadata.
 func TestOddValues(t *testing.T) {
 	enc := func(v any) []byte {

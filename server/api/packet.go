@@ -7,8 +7,8 @@ import (
 
 	"github.com/valyala/fastjson"
 
+	"sluice/internal/msgpack"
 	"sluice/protocol"
-	"sluice/protocol/wire"
 )
 
 // packetEncoder turns a JSON LogPacket into its binary body, straight from the
@@ -149,7 +149,7 @@ func (e *packetEncoder) appendID(field string, v *fastjson.Value) {
 
 func (e *packetEncoder) appendKeyed(key string, text []byte) {
 	e.out = append(append(e.out, 0xa0|byte(len(key))), key...) // our keys are short
-	e.out = wire.AppendStr(e.out, text)
+	e.out = msgpack.AppendStr(e.out, text)
 }
 
 func (e *packetEncoder) appendMessages() {
@@ -162,7 +162,7 @@ func (e *packetEncoder) appendMessages() {
 		return
 	}
 	list := e.list.GetArray()
-	e.out = wire.AppendArrayHead(append(e.out, "\xa8messages"...), len(list))
+	e.out = msgpack.AppendArrayHead(append(e.out, "\xa8messages"...), len(list))
 	for i, v := range list {
 		e.index = i
 		e.appendMessage(v)
@@ -227,7 +227,7 @@ func (e *packetEncoder) appendTimestamp(v *fastjson.Value) {
 		e.refuse(bad(e.path("timestamp"), form))
 		return
 	}
-	e.out = wire.AppendTime(append(e.out, "\xa9timestamp"...), t.Time)
+	e.out = msgpack.AppendTime(append(e.out, "\xa9timestamp"...), t.Time)
 }
 
 // text gives the bytes of a string field, or refuses.

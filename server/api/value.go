@@ -8,7 +8,7 @@ import (
 
 	"github.com/valyala/fastjson"
 
-	"sluice/protocol/wire"
+	"sluice/internal/msgpack"
 )
 
 // appendValue writes any value of metadata. Its recursion is bounded by
@@ -20,16 +20,16 @@ func (e *packetEncoder) appendValue(v *fastjson.Value) {
 	switch v.Type() {
 	case fastjson.TypeObject:
 		object := v.GetObject()
-		e.out = wire.AppendMapHead(e.out, object.Len())
+		e.out = msgpack.AppendMapHead(e.out, object.Len())
 		object.Visit(e.metadataKey)
 	case fastjson.TypeArray:
 		list := v.GetArray()
-		e.out = wire.AppendArrayHead(e.out, len(list))
+		e.out = msgpack.AppendArrayHead(e.out, len(list))
 		for _, item := range list {
 			e.appendValue(item)
 		}
 	case fastjson.TypeString:
-		e.out = wire.AppendStr(e.out, e.text("metadata", v))
+		e.out = msgpack.AppendStr(e.out, e.text("metadata", v))
 	case fastjson.TypeNumber:
 		e.appendNumber(v)
 	case fastjson.TypeTrue:
@@ -45,7 +45,7 @@ func (e *packetEncoder) onMetadataKey(key []byte, v *fastjson.Value) {
 	if e.suspect && !utf8.Valid(key) {
 		e.refuse(bad(e.path("metadata"), "has a key that is not valid UTF-8"))
 	}
-	e.out = wire.AppendStr(e.out, key)
+	e.out = msgpack.AppendStr(e.out, key)
 	e.appendValue(v)
 }
 
@@ -55,11 +55,11 @@ func (e *packetEncoder) appendNumber(v *fastjson.Value) {
 	text := string(e.number)
 	if !bytes.ContainsAny(e.number, ".eE") {
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-			e.out = wire.AppendInt(e.out, n)
+			e.out = msgpack.AppendInt(e.out, n)
 			return
 		}
 		if n, err := strconv.ParseUint(text, 10, 64); err == nil {
-			e.out = wire.AppendUint(e.out, n)
+			e.out = msgpack.AppendUint(e.out, n)
 			return
 		}
 	}
@@ -68,7 +68,7 @@ func (e *packetEncoder) appendNumber(v *fastjson.Value) {
 		e.refuse(bad(e.path("metadata"), fmt.Sprintf("has the number %.32s, which is out of range", text)))
 		return
 	}
-	e.out = wire.AppendFloat(e.out, f)
+	e.out = msgpack.AppendFloat(e.out, f)
 }
 
 // kind names a JSON value for people.

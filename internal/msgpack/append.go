@@ -1,15 +1,13 @@
-// Package wire appends single msgpack values in their shortest form. The hot
-// ends and the JSON intake stand on it; everything else uses msgpack/v5.
-package wire
+package msgpack
+
+// The Append functions write one value, or the head of one, in its shortest
+// form, and allocate nothing but what dst needs to grow.
 
 import (
 	"encoding/binary"
 	"math"
 	"time"
 )
-
-// TimestampExt is ext type -1, the timestamp of the msgpack specification.
-const TimestampExt = 0xff
 
 // AppendStr appends a str. Whether its bytes are UTF-8 is not judged.
 func AppendStr[T string | []byte](dst []byte, s T) []byte {
@@ -63,7 +61,7 @@ func AppendMapHead(dst []byte, n int) []byte {
 	}
 }
 
-// AppendExtHead appends the head of an ext of n bytes, which must follow. It chooses the shortest of the eight forms.
+// AppendExtHead appends the head of an ext of n bytes, which must follow.
 func AppendExtHead(dst []byte, typ byte, n int) []byte {
 	switch {
 	case n == 1 || n == 2 || n == 4 || n == 8 || n == 16:
