@@ -55,18 +55,18 @@ func (m *Monitor) leave(loop, analyzer int, phase linkPhase, reason string) {
 	})
 }
 
-// Failed tells that an analyzer could not be reached. The same error again is
-// logged only after the analyzer was up in between.
+// Failed tells that an analyzer could not be reached. Errors that differ in
+// nothing but numbers, such as ports, are the same; each is logged once until the
+// analyzer was up in between.
 func (m *Monitor) Failed(analyzer int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := &m.targets[analyzer]
 	t.lastError = err.Error()
 	t.failures++
-	if t.dialError == t.lastError || m.silent || t.left {
+	if m.silent || t.left || !t.newDialError(t.lastError) {
 		return
 	}
-	t.dialError = t.lastError
 	m.log.Warn("analyzer not reachable", "analyzer", t.name, "error", err)
 }
 

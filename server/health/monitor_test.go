@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -39,6 +40,34 @@ func TestLastErrorAndTransitions(t *testing.T) {
 	w.LinkDraining(0, 0, "restarting")
 	if w.LinkLost(0, 0, "closed"); w.Status()[0].Failures != 4 { // a link that drains fails once, not twice
 		t.Errorf("%d failures after a failed dial and three lost links", w.Status()[0].Failures)
+	}
+}
+
+func TestErrorsThatDifferInNumbersAreLoggedOnce(t *testing.T) {
+	w := runScript(t, 1, 1, time.Second, `
+		failed a read-127.0.0.1:4001-refused
+		failed a read-127.0.0.1:4002-refused
+		failed a timeout
+		failed a read-127.0.0.1:4003-refused
+		failed a timeout
+		ready 0 a
+		lost 0 a reset
+		failed a timeout
+		failed a timeout`)
+	lines := 0
+	for _, l := range w.logged {
+		if strings.Contains(l, "not reachable") {
+			lines++
+		}
+	}
+	if lines != 3 {
+		t.Errorf("%d lines, want 3: %q", lines, w.logged)
+	}
+	for i := range 100 {
+		w.Failed(0, errors.New(strings.Repeat("x", i+1)))
+	}
+	if n := len(w.logged); n > 10 {
+		t.Errorf("%d lines for a hundred kinds of errors", n)
 	}
 }
 

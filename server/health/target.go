@@ -1,6 +1,10 @@
 package health
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // phase is how far an analyzer is from its full weight. The State that people
 // see follows from the phase and the links (see verdict).
@@ -33,8 +37,8 @@ type target struct {
 	suspectReason string // why a link is suspect
 	upReason      string // what made it up
 	lastError     string
-	failures      uint64 // links lost, dials failed
-	dialError     string // the last that was logged since it was up
+	failures      uint64   // links lost, dials failed
+	dialErrors    []string // that were logged since it was up, without their numbers
 }
 
 func newTarget(name string, weight float64, links []link, now time.Time) target {
@@ -99,7 +103,7 @@ func (t *target) advance(now time.Time, slowStart time.Duration) {
 
 // serve gives the full weight.
 func (t *target) serve(why string) {
-	t.phase, t.upReason, t.dialError = serving, why, ""
+	t.phase, t.upReason, t.dialErrors = serving, why, nil
 }
 
 // effective is the weight that counts in the table.
@@ -139,4 +143,19 @@ func (t *target) enter(s State, now time.Time) {
 	}
 	t.state, t.since = s, now
 	t.transitions++
+}
+
+// newDialError notes an error, and says whether it is to be logged.
+func (t *target) newDialError(text string) bool {
+	kind := strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return -1
+		}
+		return r
+	}, text)
+	if len(t.dialErrors) == maxDialErrors || slices.Contains(t.dialErrors, kind) {
+		return false
+	}
+	t.dialErrors = append(t.dialErrors, kind)
+	return true
 }

@@ -9,16 +9,13 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"sluice/internal/dial"
 )
 
 const (
-	dialTimeout = 2 * time.Second
-	firstPause  = 100 * time.Millisecond
-	longPause   = 5 * time.Second
-	// steadyAfter is how long a link must have carried data for its loss not
-	// to lengthen the pause: a link that is lost at once would be redialled in
-	// a circle otherwise.
-	steadyAfter = 2 * time.Second
+	firstPause = 100 * time.Millisecond
+	longPause  = 5 * time.Second // between dials that fail
 )
 
 // Taker takes connections to an analyzer; a loop is one.
@@ -43,6 +40,7 @@ type Failed func(analyzer int, err error)
 // Safe for concurrent use.
 type Pool struct {
 	failed Failed
+	dialer *dial.Dialer
 	ctx    context.Context
 	stop   context.CancelFunc
 	done   sync.WaitGroup
@@ -51,6 +49,7 @@ type Pool struct {
 	takers  []Taker
 	targets []*Target // by analyzer; nil: none
 	lines   [][]*line // by loop, analyzer
+	flaps   []*flap   // by analyzer
 }
 
 // line is one loop's connection to one analyzer, over its reconnects.
@@ -58,16 +57,18 @@ type line struct {
 	lost    chan struct{} // one slot: the connection that was handed over is gone
 	changed chan struct{} // one slot: the target is another one
 
-	mu      sync.Mutex
-	target  *Target   // nil: nobody to dial
-	readyAt time.Time // when the link last began to carry data; zero when it does not
-	steady  bool      // the last link carried data for steadyAfter
+	flap *flap // of the analyzer
+
+	mu     sync.Mutex
+	target *Target // nil: nobody to dial
+	ready  bool    // the link carried data
 }
 
 // New makes a pool for the targets; Start begins to dial.
 func New(targets []Target, failed Failed) *Pool {
 	p := &Pool{failed: failed}
 	p.ctx, p.stop = context.WithCancel(context.Background())
+	p.dialer = dial.New(p.ctx, dial.Limits{})
 	for i := range targets {
 		p.targets = append(p.targets, &targets[i])
 	}
@@ -87,8 +88,10 @@ func (p *Pool) Start(loops []Taker) {
 
 // extend makes the lines of the next analyzer. With p.mu.
 func (p *Pool) extend(analyzer int) {
+	f := &flap{lines: len(p.takers)}
+	p.flaps = append(p.flaps, f)
 	for i, taker := range p.takers {
-		ln := &line{lost: make(chan struct{}, 1), changed: make(chan struct{}, 1), target: p.targets[analyzer]}
+		ln := &line{lost: make(chan struct{}, 1), changed: make(chan struct{}, 1), flap: f, target: p.targets[analyzer]}
 		p.lines[i] = append(p.lines[i], ln)
 		p.done.Go(func() { p.keep(taker, analyzer, ln) })
 	}
@@ -112,6 +115,7 @@ func (p *Pool) Set(analyzer int, t *Target) {
 		return
 	}
 	p.targets[analyzer] = t
+	p.flaps[analyzer].forget()
 	for i, taker := range p.takers {
 		p.lines[i][analyzer].aim(t)
 		taker.RetireLink(analyzer, retired(t))
@@ -152,17 +156,15 @@ func (p *Pool) line(loop, analyzer int) *line {
 func (p *Pool) Ready(loop, analyzer int) {
 	ln := p.line(loop, analyzer)
 	ln.mu.Lock()
-	ln.readyAt = time.Now()
+	ln.ready = true
 	ln.mu.Unlock()
+	ln.flap.ready(loop, time.Now())
 }
 
 // Lost tells that a loop's link has lost its connection.
 func (p *Pool) Lost(loop, analyzer int) {
 	ln := p.line(loop, analyzer)
-	ln.mu.Lock()
-	ln.steady = !ln.readyAt.IsZero() && time.Since(ln.readyAt) >= steadyAfter
-	ln.readyAt = time.Time{}
-	ln.mu.Unlock()
+	ln.flap.lost(loop, time.Now())
 	select {
 	case ln.lost <- struct{}{}:
 	default:
@@ -179,7 +181,6 @@ func (p *Pool) Stop() {
 
 // keep dials until a connection stands, waits until it is lost, and again.
 func (p *Pool) keep(taker Taker, analyzer int, ln *line) {
-	dialer := net.Dialer{Timeout: dialTimeout}
 	pause := firstPause
 	for p.ctx.Err() == nil {
 		target := ln.aimed()
@@ -191,38 +192,20 @@ func (p *Pool) keep(taker Taker, analyzer int, ln *line) {
 			}
 			continue
 		}
-		c, err := dialer.DialContext(p.ctx, "tcp", target.Addr)
-		if err == nil {
-			select { // of an earlier connection
-			case <-ln.lost:
-			default:
-			}
-			err = taker.AddLink(analyzer, c)
+		wasReady, err := p.connect(taker, analyzer, ln, target)
+		if wasReady {
+			pause = firstPause
 		}
-		if err == nil {
-			if ln.aimed() != target { // whoever changed it may have come too early to retire this link
-				taker.RetireLink(analyzer, retired(ln.aimed()))
-			}
-			select {
-			case <-p.ctx.Done():
-				return
-			case <-ln.lost:
-			}
-			ln.mu.Lock()
-			if ln.steady {
-				pause = firstPause
-			}
-			ln.mu.Unlock()
-		} else if p.ctx.Err() == nil && ln.aimed() == target {
+		if err != nil && p.ctx.Err() == nil && ln.aimed() == target {
 			p.failed(analyzer, fmt.Errorf("connect to %s: %w", target.Addr, err))
 		}
-		if ln.aimed() != target {
+		if p.ctx.Err() != nil || ln.aimed() != target {
 			pause = firstPause
 			continue
 		}
 		// Jitter of half either way, so that the loops of many distributors do
 		// not all come back at once.
-		t := time.NewTimer(pause/2 + rand.N(pause))
+		t := time.NewTimer(max(pause/2+rand.N(pause), ln.flap.wait(time.Now())))
 		select {
 		case <-p.ctx.Done():
 		case <-ln.changed:
@@ -232,4 +215,33 @@ func (p *Pool) keep(taker Taker, analyzer int, ln *line) {
 		}
 		t.Stop()
 	}
+}
+
+// connect hands one connection over and waits until it is lost. It says whether
+// the link carried data.
+func (p *Pool) connect(taker Taker, analyzer int, ln *line, target *Target) (wasReady bool, err error) {
+	c, err := p.dialer.Dial(p.ctx, target.Addr)
+	if err != nil {
+		return false, err
+	}
+	ln.mu.Lock()
+	ln.ready = false
+	ln.mu.Unlock()
+	select { // of an earlier connection
+	case <-ln.lost:
+	default:
+	}
+	if err := taker.AddLink(analyzer, c); err != nil {
+		return false, err
+	}
+	if ln.aimed() != target { // whoever changed it may have come too early to retire this link
+		taker.RetireLink(analyzer, retired(ln.aimed()))
+	}
+	select {
+	case <-p.ctx.Done():
+	case <-ln.lost:
+	}
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	return ln.ready, nil
 }
