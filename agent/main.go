@@ -11,13 +11,12 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"sluice/agent/node"
 	"sluice/internal/cli"
+	"sluice/internal/output"
 	"sluice/internal/probe"
 	"sluice/internal/sdnotify"
 )
@@ -29,6 +28,9 @@ const (
 	// grace is how long a stop waits for the last answers. With a state folder
 	// nothing is lost if they do not come.
 	grace = 20 * time.Second
+
+	// hurry is how long a second signal leaves for the state to be saved.
+	hurry = 5 * time.Second
 
 	// ownMemory is what the program needs besides what is on its way, in bytes.
 	ownMemory = 32 << 20
@@ -49,9 +51,13 @@ func run(args []string, stdin io.ReadCloser, stdout, stderr io.Writer) int {
 	if done {
 		return 0
 	}
+	output.SurviveSIGPIPE()
 	if asked && err == nil {
 		return health(f.HTTP, stdout, stderr)
 	}
+	queue := output.NewQueue(stderr)
+	defer queue.Close(output.FlushLimit)
+	stderr = queue
 	cfg, faults := f.config(stderr)
 	if err = errors.Join(err, faults); err != nil {
 		fmt.Fprintf(stderr, "agent: the configuration cannot be used:\n%v\n", err)
@@ -64,8 +70,7 @@ func run(args []string, stdin io.ReadCloser, stdout, stderr io.Writer) int {
 	if cfg.State == "" && !cfg.Once {
 		cfg.Log.Warn("without --state a restart ships all files from their beginning")
 	}
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signals := cli.CatchSignals()
 	n, err := node.Start(cfg, stdin)
 	if err != nil {
 		fmt.Fprintf(stderr, "agent: %v\n", err)
@@ -74,7 +79,7 @@ func run(args []string, stdin io.ReadCloser, stdout, stderr io.Writer) int {
 	sdnotify.Tell(sdnotify.Ready + "\nSTATUS=shipping")
 	end := wait(n, f, cfg, signals, stderr)
 	sdnotify.Tell(sdnotify.Stopping)
-	return finish(n, cfg, end, signals, stderr)
+	return finish(n, cfg, end, signals.Stop, stderr)
 }
 
 // health asks the running agent, if it can be asked. Whatever else that one was
@@ -97,19 +102,18 @@ func finish(n *node.Node, cfg node.Config, end ending, signals <-chan os.Signal,
 	defer cancel()
 	stopped := make(chan error, 1)
 	go func() { stopped <- n.Stop(ctx) }()
-	var err error
-	for waiting := true; waiting; {
+	select {
+	case err := <-stopped:
+		return verdict(n, cfg, end, err, stderr)
+	case again := <-signals:
+		cfg.Log.Warn("stopping at once: answers are waited for no longer", "signal", again.String())
+		cancel()
 		select {
-		case err = <-stopped:
-			waiting = false
-		case again := <-signals:
-			if again != syscall.SIGHUP {
-				cfg.Log.Warn("stopping at once", "signal", again.String())
-				return exitFailed
-			}
+		case <-stopped: // what was answered is in the state
+		case <-time.After(hurry):
 		}
+		return exitFailed
 	}
-	return verdict(n, cfg, end, err, stderr)
 }
 
 // verdict is the exit code. A follower that was told to stop has kept its
@@ -151,7 +155,7 @@ const (
 )
 
 // wait watches the agent until it has nothing left to do, or is told to stop.
-func wait(n *node.Node, f flags, cfg node.Config, signals <-chan os.Signal, stderr io.Writer) ending {
+func wait(n *node.Node, f flags, cfg node.Config, signals cli.Signals, stderr io.Writer) ending {
 	bar := newBar(f.Progress, cfg.Once, stderr)
 	defer bar.finish()
 	look := time.NewTicker(watchEvery)
@@ -166,13 +170,11 @@ func wait(n *node.Node, f flags, cfg node.Config, signals <-chan os.Signal, stde
 		select {
 		case <-finished:
 			return complete
-		case sig := <-signals:
-			if sig == syscall.SIGHUP {
-				n.Rescan()
-				continue
-			}
+		case sig := <-signals.Stop:
 			logStop(cfg.Log, sig)
 			return signalled
+		case <-signals.Reload:
+			n.Rescan()
 		case now := <-look.C:
 			s := n.Progress()
 			bar.show(s)

@@ -3,13 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"sluice/agent/node"
+	"sluice/internal/output"
 )
 
 const watchEvery = 200 * time.Millisecond
@@ -21,11 +20,10 @@ type bar struct {
 }
 
 func newBar(when string, once bool, stderr io.Writer) *bar {
-	f, isFile := stderr.(*os.File)
-	terminal := isFile && term.IsTerminal(int(f.Fd()))
-	if !once || when == "never" || when == "auto" && !terminal {
+	if !once || when == "never" || when == "auto" && !output.IsTerminal(stderr) {
 		return &bar{}
 	}
+	stderr = output.Transient(stderr)
 	return &bar{out: stderr, pb: progressbar.NewOptions64(1,
 		progressbar.OptionSetWriter(stderr), progressbar.OptionSetWidth(30), progressbar.OptionShowBytes(true),
 		progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(watchEvery/2))}

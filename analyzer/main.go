@@ -13,6 +13,7 @@ import (
 
 	"sluice/analyzer/node"
 	"sluice/internal/cli"
+	"sluice/internal/output"
 	"sluice/internal/probe"
 	"sluice/internal/sdnotify"
 )
@@ -37,21 +38,24 @@ func run(args []string) int {
 	if done {
 		return 0
 	}
+	output.SurviveSIGPIPE()
 	if asked && err == nil {
 		return probe.Health(context.Background(), flags.HTTP, os.Stdout)
 	}
-	cfg, log, faults := flags.config(os.Stderr)
+	queue := output.NewQueue(os.Stderr)
+	defer queue.Close(output.FlushLimit)
+	cfg, log, faults := flags.config(queue)
 	if err = errors.Join(err, faults); err != nil {
-		fmt.Fprintf(os.Stderr, "analyzer: the configuration cannot be used:\n%v\n", err)
+		fmt.Fprintf(queue, "analyzer: the configuration cannot be used:\n%v\n", err)
 		return exitBadConfig
 	}
 	cfg.Logger = log
 
-	signals := make(chan os.Signal, 2)
+	signals := make(chan os.Signal, 2) // SIGHUP has its usual effect
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	n, err := node.Start(cfg)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "analyzer: %v\n", err)
+		fmt.Fprintf(queue, "analyzer: %v\n", err)
 		return exitFailed
 	}
 	sdnotify.Tell(sdnotify.Ready)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"sluice/server/stats"
@@ -22,11 +21,11 @@ func (upCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("distributor  agents %s  http http://%s\n", s.distributor.Addr(), s.distributor.HTTPAddr())
+	fmt.Fprintf(o.out, "distributor  agents %s  http http://%s\n", s.distributor.Addr(), s.distributor.HTTPAddr())
 	for i, a := range s.analyzers {
-		fmt.Printf("analyzer-%d   weight %2.0f  agents %s  http http://%s\n", i+1, weights[i], a.Addr(), a.HTTPAddr())
+		fmt.Fprintf(o.out, "analyzer-%d   weight %2.0f  agents %s  http http://%s\n", i+1, weights[i], a.Addr(), a.HTTPAddr())
 	}
-	fmt.Println("running; interrupt to stop")
+	fmt.Fprintln(o.out, "running; interrupt to stop")
 	<-ctx.Done()
 	return s.stop()
 }
@@ -41,7 +40,7 @@ func with(ctx context.Context, o *options, log *slog.Logger, demonstrate func(sy
 	if err != nil {
 		return err
 	}
-	broken := look(os.Stdout, func() error {
+	broken := look(o.out, func() error {
 		if err := awaitSteady(ctx, s, steadyLimit); err != nil {
 			return err
 		}
@@ -61,7 +60,7 @@ func (allCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
 	if o.Target == targetCompose {
 		where = "in the containers of docker-compose.yml"
 	}
-	fmt.Printf("Sluice: one distributor, four analyzers with weights 40/30/20/10, %s.\n", where)
+	fmt.Fprintf(o.out, "Sluice: one distributor, four analyzers with weights 40/30/20/10, %s.\n", where)
 	var broken error
 	for _, demonstration := range []interface {
 		Run(context.Context, *options, *slog.Logger) error
@@ -119,7 +118,7 @@ func (weightsCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
 			})
 		}
 		promises = append(promises, ledger(last))
-		return verdict(os.Stdout, fmt.Sprintf("Weights: %d packets %s", count, from), promises)
+		return verdict(o.out, fmt.Sprintf("Weights: %d packets %s", count, from), promises)
 	})
 }
 
@@ -155,7 +154,7 @@ func (throughputCmd) Run(ctx context.Context, o *options, log *slog.Logger) erro
 		if err != nil {
 			return err
 		}
-		return verdict(os.Stdout, "Throughput: 10 connections, one message a packet, every packet analysed and acknowledged", []promise{
+		return verdict(o.out, "Throughput: 10 connections, one message a packet, every packet analysed and acknowledged", []promise{
 			{"2,000 packets", "2000 delivered", fmt.Sprintf("%d in %v", few.delivered, few.took.Round(time.Millisecond)), few.delivered == 2000, false},
 			{"as many as it can in 5 s", "over 800/s", fmt.Sprintf("%d delivered, %.0f/s", most.delivered, rate), rate > 800, true},
 			{"not delivered", "0", fmt.Sprint(few.failed + most.failed), few.failed+most.failed == 0, false},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"sluice/server/stats"
@@ -27,8 +26,8 @@ const (
 // Run kills analyzer-2 under load and starts it again.
 func (failoverCmd) Run(ctx context.Context, o *options, log *slog.Logger) error {
 	return with(ctx, o, log, func(s system, l *lines) error {
-		fmt.Printf("\nFailover: %d packets a second over 10 connections; analyzer-2 is killed, and started again\n", failoverRate)
-		show, err := newLive(ctx, os.Stdout, s)
+		fmt.Fprintf(o.out, "\nFailover: %d packets a second over 10 connections; analyzer-2 is killed, and started again\n", failoverRate)
+		show, err := newLive(ctx, o.out, s)
 		if err != nil {
 			return err
 		}
@@ -50,7 +49,7 @@ func (failoverCmd) Run(ctx context.Context, o *options, log *slog.Logger) error 
 		if err != nil {
 			return err
 		}
-		return verdict(os.Stdout, "Failover: 0 lost", append(seen.promises(),
+		return verdict(o.out, "Failover: 0 lost", append(seen.promises(),
 			promise{"delivered", "all", fmt.Sprintf("%d of %d", total.delivered, total.accepted), total.delivered == total.accepted && total.accepted > 0, false},
 			ledger(st)))
 	})

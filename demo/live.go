@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
+	"sluice/internal/output"
 	"sluice/server/stats"
 )
 
@@ -31,9 +29,9 @@ type live struct {
 	lastAt time.Time
 }
 
-func newLive(ctx context.Context, w *os.File, s system) (*live, error) {
+func newLive(ctx context.Context, w io.Writer, s system) (*live, error) {
 	first, err := s.stats(ctx)
-	return &live{w: w, terminal: term.IsTerminal(int(w.Fd())), system: s, begin: time.Now(), last: &first, lastAt: time.Now()}, err
+	return &live{w: w, terminal: output.IsTerminal(w), system: s, begin: time.Now(), last: &first, lastAt: time.Now()}, err
 }
 
 // phase watches for a time and returns the shares of the analyzers over it.
@@ -104,21 +102,23 @@ func (v *live) show(title string, now *stats.Snapshot, last bool) {
 	rate := float64(now.DeliveredPackets-v.last.DeliveredPackets) / elapsed.Seconds()
 	v.last, v.lastAt = now, time.Now()
 	at := time.Since(v.begin).Seconds()
+	var b strings.Builder // written at once, so that it is shown whole or not at all
 	if !v.terminal {
-		fmt.Fprintf(v.w, "  %5.1f s  %-28s %6.0f/s ", at, title, rate)
+		fmt.Fprintf(&b, "  %5.1f s  %-28s %6.0f/s ", at, title, rate)
 		for i, a := range now.Analyzers {
-			fmt.Fprintf(v.w, "  %s %5.1f %%", mark(a.State), share[i])
+			fmt.Fprintf(&b, "  %s %5.1f %%", mark(a.State), share[i])
 		}
-		fmt.Fprintln(v.w)
+		fmt.Fprintln(v.w, b.String())
 		return
 	}
 	if v.lines > 0 {
-		fmt.Fprintf(v.w, "\x1b[%dA", v.lines)
+		fmt.Fprintf(&b, "\x1b[%dA", v.lines)
 	}
-	fmt.Fprintf(v.w, "\x1b[2K  %5.1f s  %s  %.0f packets/s, %d redispatched\n", at, title, rate, now.RedispatchedPackets)
+	fmt.Fprintf(&b, "\x1b[2K  %5.1f s  %s  %.0f packets/s, %d redispatched\n", at, title, rate, now.RedispatchedPackets)
 	for i, a := range now.Analyzers {
-		fmt.Fprintf(v.w, "\x1b[2K  %-11s %-10s %5.1f %%  %-50s %s\n", a.Name, a.State, share[i], strings.Repeat("█", int(share[i]/2)), a.Reason)
+		fmt.Fprintf(&b, "\x1b[2K  %-11s %-10s %5.1f %%  %-50s %s\n", a.Name, a.State, share[i], strings.Repeat("█", int(share[i]/2)), a.Reason)
 	}
+	io.WriteString(v.w, b.String())
 	v.lines = 1 + len(now.Analyzers)
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"sluice/internal/cli"
+	"sluice/internal/output"
 )
 
 type options struct {
@@ -31,6 +33,8 @@ type options struct {
 	LogFormat string           `help:"Log as text or json." enum:"text,json" default:"text" env:"LOG_FORMAT"`
 	LogLevel  string           `help:"Log level: debug, info, warn, error." enum:"debug,info,warn,error" default:"error" env:"LOG_LEVEL"`
 	Version   kong.VersionFlag `help:"Print the version."`
+
+	out io.Writer // standard output
 }
 
 // The values of Target.
@@ -47,16 +51,22 @@ func main() {
 	k := kong.Parse(&o, kong.Name("demo"), kong.Vars{"version": cli.Version()},
 		kong.Description("Sluice in one process: a distributor on 9000 (agents) and 8000 (HTTP), analyzers 1 to 4 with weights 40/30/20/10.\n\n"+
 			"Try: demo up, then in another terminal: curl -s localhost:8000/stats"))
-	log, err := cli.Logger(o.LogFormat, o.LogLevel, os.Stderr)
+	output.SurviveSIGPIPE()
+	out, errs := output.NewQueue(os.Stdout), output.NewQueue(os.Stderr)
+	o.out = out
+	log, err := cli.Logger(o.LogFormat, o.LogLevel, errs)
 	k.FatalIfErrorf(err)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	k.BindTo(ctx, (*context.Context)(nil))
+	code := 0
 	if err := k.Run(&o, log); err != nil {
+		code = 1
 		if !errors.Is(err, errBroken) {
-			fmt.Fprintln(os.Stderr, "demo:", err)
+			fmt.Fprintln(errs, "demo:", err)
 		}
-		stop()
-		os.Exit(1)
 	}
+	stop()
+	out.Close(output.ProductLimit)
+	errs.Close(output.FlushLimit)
+	os.Exit(code)
 }

@@ -17,6 +17,7 @@ import (
 
 	"sluice/internal/cli"
 	"sluice/internal/machine"
+	"sluice/internal/output"
 )
 
 // Exit codes; exitConfig is EX_CONFIG of sysexits.h.
@@ -44,6 +45,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "loadgen: %v\n", err)
 		return exitConfig
 	}
+	output.SurviveSIGPIPE()
+	out, errs := output.NewQueue(stdout), output.NewQueue(stderr)
+	defer errs.Close(output.FlushLimit)
+	defer out.Close(output.ProductLimit)
+	stdout, stderr = out, errs
 	log, err := cli.Logger(opts.LogFormat, opts.LogLevel, stderr)
 	if err != nil {
 		fmt.Fprintf(stderr, "loadgen: %v\n", err)
@@ -69,10 +75,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintf(stderr, "loadgen: %v\n", err)
 	}
+	errs.Flush(output.FlushLimit) // what went before is to be read before
 	res.print(stdout)
 	if opts.JSON != "" {
 		if err := writeJSON(res, opts.JSON, stdout); err != nil {
 			fmt.Fprintf(stderr, "loadgen: %v\n", err)
+			return exitFailed
+		}
+		if opts.JSON == "-" && (!out.Flush(output.ProductLimit) || out.Dropped() > 0) {
+			fmt.Fprintln(stderr, "loadgen: the report could not be written to standard output")
 			return exitFailed
 		}
 	}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
+
+	"sluice/internal/output"
 )
 
 const watchEvery = 200 * time.Millisecond
@@ -61,11 +61,10 @@ type bar struct {
 }
 
 func newBar(o *options, p *plan, stderr io.Writer) *bar {
-	f, isFile := stderr.(*os.File)
-	terminal := isFile && term.IsTerminal(int(f.Fd()))
-	if o.Progress == "never" || o.Progress == "auto" && !terminal {
+	if o.Progress == "never" || o.Progress == "auto" && !output.IsTerminal(stderr) {
 		return &bar{}
 	}
+	stderr = output.Transient(stderr)
 	b := &bar{byTime: p.total == 0, out: stderr}
 	total := int64(p.total)
 	if b.byTime {

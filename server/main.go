@@ -9,11 +9,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
+	"sync/atomic"
 
 	"sluice/internal/cli"
 	"sluice/internal/machine"
+	"sluice/internal/output"
 	"sluice/internal/probe"
 	"sluice/internal/sdnotify"
 	"sluice/server/config"
@@ -22,19 +22,20 @@ import (
 )
 
 func main() {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr, signals))
+	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr, cli.CatchSignals))
 }
 
 // run is the whole life of the program; it returns the exit code.
-func run(args []string, env func(string) (string, bool), stdout, stderr io.Writer, signals <-chan os.Signal) int {
+func run(args []string, env func(string) (string, bool), stdout, stderr io.Writer, catch func() cli.Signals) int {
 	if len(args) > 0 && args[0] == "dead-letters" {
 		return deadletter.Command(args[1:], env, stdout, stderr)
 	}
 	asked := len(args) > 0 && args[0] == "health" // of the server that runs with the same flags and environment
+	var signals cli.Signals
 	if asked {
 		args = args[1:]
+	} else {
+		signals = catch()
 	}
 	facts := machine.Read()
 	load := func() (config.Config, config.Report, error) {
@@ -63,12 +64,16 @@ func run(args []string, env func(string) (string, bool), stdout, stderr io.Write
 		return 1
 	} else if report.Help || report.Version || report.Check {
 		return 0
-	} else if asked {
+	}
+	output.SurviveSIGPIPE()
+	if asked {
 		return probe.Health(context.Background(), cfg.HTTPListen, stdout)
 	}
-	log, level, err := cli.AdjustableLogger(cfg.LogFormat, cfg.LogLevel, stderr)
+	queue := output.NewQueue(stderr)
+	defer queue.Close(output.FlushLimit)
+	log, level, err := cli.AdjustableLogger(cfg.LogFormat, cfg.LogLevel, queue)
 	if err != nil { // config accepts only what the logger does
-		log = slog.New(slog.NewTextHandler(stderr, nil))
+		log = slog.New(slog.NewTextHandler(queue, nil))
 	}
 	report.Log(log)
 	machine.LimitMemory(cfg.MemoryLimit)
@@ -78,13 +83,12 @@ func run(args []string, env func(string) (string, bool), stdout, stderr io.Write
 		return 1
 	}
 	sdnotify.Tell(sdnotify.Ready)
-	for {
-		s := <-signals
-		if s != syscall.SIGHUP {
-			return stop(n, s, signals, log)
+	go func() { // aside, so that a reload that takes long delays no stop
+		for range signals.Reload {
+			reload(n, load, level, log)
 		}
-		reload(n, load, level, log)
-	}
+	}()
+	return stop(n, <-signals.Stop, signals.Stop, log)
 }
 
 // reload obeys the file of --config anew. Whatever is wrong with it, the
@@ -100,6 +104,9 @@ func reload(n *node.Node, load func() (config.Config, config.Report, error), lev
 	default:
 		err = n.Reload(cfg)
 	}
+	if errors.Is(err, node.ErrStopping) {
+		return // there is nothing left that a file could change
+	}
 	if err != nil {
 		log.Error("the configuration is not reloaded, the one before stays in force", "file", report.File, "error", err)
 		return
@@ -112,29 +119,28 @@ func reload(n *node.Node, load func() (config.Config, config.Report, error), lev
 	}
 }
 
-// stop drains within the grace period; a second signal ends it at once.
+// stop drains within the grace period. A second signal ends the waiting for
+// analyzers: what was answered 202 is written to the dead letters, and that is
+// all that is still waited for.
 func stop(n *node.Node, first os.Signal, signals <-chan os.Signal, log *slog.Logger) int {
 	log.Info("stopping", "signal", first.String(), "grace", n.Grace())
 	sdnotify.Tell(sdnotify.Stopping)
 	ctx, cancel := context.WithTimeout(context.Background(), n.Grace())
 	defer cancel()
-	drained := make(chan error, 1)
-	go func() { drained <- n.Shutdown(ctx) }()
-	for {
-		select {
-		case err := <-drained:
-			if err != nil {
-				log.Error("stopped", "error", err)
-				return 1
-			}
-			log.Info("stopped")
-			return 0
-		case again := <-signals:
-			if again == syscall.SIGHUP {
-				continue // there is nothing left that a file could change
-			}
-			log.Warn("stopped at once", "signal", again.String())
-			return 1
-		}
+	var hurried atomic.Bool
+	go func() {
+		again := <-signals
+		log.Warn("stopping at once: analyzers are waited for no longer", "signal", again.String())
+		hurried.Store(true)
+		cancel()
+	}()
+	if err := n.Shutdown(ctx); err != nil {
+		log.Error("stopped", "error", err)
+		return 1
 	}
+	log.Info("stopped")
+	if hurried.Load() {
+		return 1
+	}
+	return 0
 }

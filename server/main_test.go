@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/internal/cli"
 	"sluice/internal/sdnotify/sdnotifytest"
 )
 
@@ -42,7 +43,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"--http", taken.Addr().String(), "--listen=127.0.0.1:0", "--dead-letter-dir=" + letters}, 1, "", "listen tcp " + taken.Addr().String()},
 	} {
 		var stdout, stderr bytes.Buffer
-		code := run(tc.args, noEnv, &stdout, &stderr, nil)
+		code := run(tc.args, noEnv, &stdout, &stderr, func() cli.Signals { return cli.Signals{} })
 		if code != tc.code || !strings.Contains(stdout.String(), tc.stdout) || !strings.Contains(stderr.String(), tc.stderr) {
 			t.Errorf("%v: exit %d\n%s\n%s", tc.args, code, stdout.String(), stderr.String())
 		}
@@ -78,9 +79,10 @@ func TestStopsOnSignal(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", socket)
 	log := &lines{seen: make(chan string, 100)}
 	signals := make(chan os.Signal, 2)
+	catch := func() cli.Signals { return cli.Signals{Stop: signals} }
 	code := make(chan int)
 	go func() {
-		code <- run([]string{"--listen=127.0.0.1:0", "--http=127.0.0.1:0", "--workers=2", "--analyzers=a=tcp://127.0.0.1:1", "--dead-letter-dir=" + t.TempDir()}, noEnv, os.Stdout, log, signals)
+		code <- run([]string{"--listen=127.0.0.1:0", "--http=127.0.0.1:0", "--workers=2", "--analyzers=a=tcp://127.0.0.1:1", "--dead-letter-dir=" + t.TempDir()}, noEnv, os.Stdout, log, catch)
 	}()
 	limit := time.After(30 * time.Second)
 	http := ""
@@ -101,7 +103,7 @@ func TestStopsOnSignal(t *testing.T) {
 	}
 	var said bytes.Buffer
 	env := func(name string) (string, bool) { return map[string]string{"HTTP_LISTEN": http}[name], true }
-	if c := run([]string{"health"}, env, &said, &said, nil); c != 1 ||
+	if c := run([]string{"health"}, env, &said, &said, catch); c != 1 ||
 		!strings.Contains(said.String(), "no analyzer takes packets") {
 		t.Errorf("health: exit %d, %q", c, said.String())
 	}

@@ -8,6 +8,7 @@ import (
 
 	"sluice/agent/stream"
 	"sluice/agent/tail"
+	"sluice/internal/output"
 )
 
 // Stats is the body of GET /stats. Bytes of files and records are raw; sent
@@ -30,6 +31,7 @@ type Stats struct {
 	SentBytes         uint64 `json:"sent_bytes"`
 	EncodedRecords    uint64 `json:"encoded_records"`
 	UnderstoodRecords uint64 `json:"understood_records"`
+	DroppedLogLines   uint64 `json:"dropped_log_lines"` // of its own log: nobody took them
 
 	tail.Losses
 	Problems int64       `json:"problems"` // files that cannot be read, or are refused
@@ -47,7 +49,7 @@ func (n *Node) Stats() Stats {
 		DeliveredPackets: c.Packets, DeliveredRecords: c.Records, DeliveredBytes: c.Bytes,
 		RefusedPackets: c.Refused, UnansweredPackets: c.Unanswered, UnsettledPackets: c.Client.Unsettled,
 		Resends: c.Client.Resends, Busy: c.Client.Busy, SentBytes: c.Client.SentBytes,
-		EncodedRecords: c.Encoded, UnderstoodRecords: c.Understood,
+		EncodedRecords: c.Encoded, UnderstoodRecords: c.Understood, DroppedLogLines: output.DroppedLines(n.log),
 		Losses: n.tailer.Losses(), Problems: n.tailer.Problems(), StateOK: !n.store.Err(),
 		Files: n.tailer.Stats(), Streams: n.streams.Stat(),
 	}

@@ -20,6 +20,7 @@ var (
 	duplicates  = catalog.Counter("sluice_analysis_duplicate_packets_total", "Packets whose packet_id was seen before, as far as it is remembered.")
 	invalid     = catalog.Counter("sluice_analysis_invalid_packets_total", "Frames that were no packets.")
 	levels      = catalog.Counter("sluice_analysis_messages_by_level_total", "Messages by their level.", "level")
+	logDropped  = catalog.Counter("sluice_analysis_dropped_log_lines_total", "Lines of the log that were dropped, because whoever reads it did not take them.")
 )
 
 func newMetrics(n *Node) *exposition.Exposition {
@@ -33,6 +34,7 @@ func newMetrics(n *Node) *exposition.Exposition {
 		s.Number(bytes, float64(st.ReceivedBytes))
 		s.Number(duplicates, float64(st.DuplicatePackets))
 		s.Number(invalid, float64(st.InvalidPackets))
+		s.Number(logDropped, float64(st.DroppedLogLines))
 		for level, count := range st.ByLevel {
 			s.Number(levels, float64(count), level)
 		}

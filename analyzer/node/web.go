@@ -6,6 +6,7 @@ import (
 
 	"sluice/analyzer/analysis"
 	"sluice/analyzer/record"
+	"sluice/internal/output"
 
 	"github.com/valyala/fasthttp"
 )
@@ -25,6 +26,9 @@ type Stats struct {
 	analysis.Snapshot
 	UptimeSeconds float64 `json:"uptime_seconds"`
 	Connections   int     `json:"connections"`
+
+	// DroppedLogLines had nobody who took them.
+	DroppedLogLines uint64 `json:"dropped_log_lines"`
 }
 
 // Stats returns what was counted so far, all of one moment.
@@ -33,6 +37,7 @@ func (n *Node) Stats() Stats {
 	return Stats{
 		Name: n.cfg.Name, Snapshot: n.analysis.Snapshot(now),
 		UptimeSeconds: now.Sub(n.started).Seconds(), Connections: n.receiver.Connections(),
+		DroppedLogLines: output.DroppedLines(n.log),
 	}
 }
 

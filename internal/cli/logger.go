@@ -5,6 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+
+	"sluice/internal/output"
 )
 
 // An OptionError tells which of the log's two options had a value that does
@@ -21,7 +23,8 @@ func (e *OptionError) Error() string {
 
 // Logger returns a logger that writes to w: format is "text" or "json", level
 // "debug", "info", "warn" (or "warning") or "error", in any case; empty means
-// text and info. The error is an *OptionError. It sets no global default.
+// text and info. Where w is an [output.Queue], the log tells of lines that were
+// dropped. The error is an *OptionError. It sets no global default.
 func Logger(format, level string, w io.Writer) (*slog.Logger, error) {
 	log, _, err := AdjustableLogger(format, level, w)
 	return log, err
@@ -37,13 +40,19 @@ func AdjustableLogger(format, level string, w io.Writer) (*slog.Logger, *slog.Le
 	}
 	at.Set(from)
 	opts := &slog.HandlerOptions{Level: &at}
+	var build func(io.Writer) slog.Handler
 	switch strings.ToLower(format) {
 	case "", "text":
-		return slog.New(slog.NewTextHandler(w, opts)), &at, nil
+		build = func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, opts) }
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, opts)), &at, nil
+		build = func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, opts) }
+	default:
+		return nil, &at, &OptionError{"log-format", format, "text or json"}
 	}
-	return nil, &at, &OptionError{"log-format", format, "text or json"}
+	if q, ok := w.(*output.Queue); ok {
+		return slog.New(output.NewHandler(q, build)), &at, nil
+	}
+	return slog.New(build(w)), &at, nil
 }
 
 // Level is the level of that name; see [Logger].

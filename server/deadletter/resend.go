@@ -14,6 +14,7 @@ import (
 
 	"sluice/client"
 	"sluice/internal/cli"
+	"sluice/internal/output"
 	"sluice/protocol"
 )
 
@@ -70,6 +71,11 @@ func (c *courier) outcome(tag uint64, o client.Outcome) {
 const closeWait = 10 * time.Second
 
 func replayCommand(dir, to string, patience time.Duration, stdout, stderr io.Writer) int {
+	output.SurviveSIGPIPE() // the delivery counts, and not who reads of it
+	said, errs := output.NewQueue(stdout), output.NewQueue(stderr)
+	defer errs.Close(output.FlushLimit)
+	defer said.Close(output.ProductLimit)
+	stdout, stderr = said, errs
 	if err := checkFolder(dir); err != nil {
 		return failed(stderr, err)
 	}

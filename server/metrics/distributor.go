@@ -42,6 +42,7 @@ func sayTraffic(s *exposition.Scrape, n *stats.Snapshot) {
 // The process and the room that it has.
 var (
 	uptime     = catalog.Gauge("sluice_uptime_seconds", "Time since the distributor started.")
+	logDropped = catalog.Counter("sluice_dropped_log_lines_total", "Lines of the log that were dropped, because whoever reads it did not take them.")
 	loops      = catalog.Gauge("sluice_loops", "Event loops; each has a link of its own to every analyzer.")
 	draining   = catalog.Gauge("sluice_draining", "1 while the distributor is stopping.")
 	queue      = catalog.Gauge("sluice_queue_packets", "Packets that wait because no analyzer has room.")
@@ -65,6 +66,7 @@ func sayConfig(s *exposition.Scrape, n *stats.Snapshot) {
 
 func sayRoom(s *exposition.Scrape, n *stats.Snapshot) {
 	s.Number(uptime, n.UptimeSeconds)
+	s.Number(logDropped, float64(n.DroppedLogLines))
 	s.Number(loops, float64(n.Loops))
 	s.Flag(draining, n.Draining)
 	s.Number(queue, float64(n.QueuedPackets))

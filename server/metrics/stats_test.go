@@ -27,6 +27,7 @@ type said struct {
 // a line here.
 var table = map[string]said{
 	"uptime_seconds":        number("sluice_uptime_seconds"),
+	"dropped_log_lines":     number("sluice_dropped_log_lines_total"),
 	"loops":                 number("sluice_loops"),
 	"draining":              number("sluice_draining"),
 	"received_packets":      number("sluice_received_packets_total"),

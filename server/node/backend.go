@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"sluice/internal/output"
 	"sluice/protocol"
 	"sluice/server/api"
 	"sluice/server/dispatch"
@@ -77,6 +78,7 @@ func (n *Node) targets() []stats.Target {
 func (n *Node) Stats() stats.Snapshot {
 	sum := n.counters()
 	s := stats.NewSnapshot(time.Since(n.epoch), &sum, n.targets(), n.deadLetters())
+	s.DroppedLogLines = output.DroppedLines(n.log)
 	s.Loops, s.Draining = len(n.loops), n.draining.Load()
 	cfg, told := n.cfg.Load(), n.reloads.Load()
 	s.MaxQueuedPackets = uint64(cfg.MaxQueue)

@@ -48,6 +48,8 @@ type Node struct {
 
 	next     atomic.Uint64 // HTTP submissions take the loops in turn
 	draining atomic.Bool
+	running  context.Context // ends when the stop begins
+	endRun   context.CancelFunc
 	reload   sync.Mutex // one at a time
 	reloads  atomic.Pointer[reloads]
 	stop     sync.Once
@@ -58,6 +60,7 @@ type Node struct {
 // left running; a port in use is a *net.OpError that names the address.
 func Start(cfg config.Config, log *slog.Logger) (*Node, error) {
 	n := &Node{log: log, epoch: time.Now()}
+	n.running, n.endRun = context.WithCancel(context.Background())
 	analyzers := newRoster(cfg.Analyzers)
 	n.cfg.Store(&cfg)
 	n.roster.Store(&analyzers)
@@ -67,6 +70,7 @@ func Start(cfg config.Config, log *slog.Logger) (*Node, error) {
 		for i := len(undo) - 1; i >= 0; i-- {
 			err = errors.Join(err, undo[i]())
 		}
+		n.endRun()
 		return nil, err
 	}
 	var err error
@@ -236,7 +240,8 @@ func (n *Node) AdminAddr() net.Addr {
 
 // Shutdown drains: no new connections, GOAWAY to agents, what is in flight is
 // settled and its answers are flushed, then all ends. The context bounds the
-// wait for what is in flight; what was left then is the error.
+// wait for what is in flight; what was left then is the error. It does not bound
+// the wait for the dead-letter store to have what was answered 202.
 func (n *Node) Shutdown(ctx context.Context) error {
 	n.stop.Do(func() { n.stopErr = n.shutdown(ctx) })
 	return n.stopErr
@@ -246,17 +251,30 @@ func (n *Node) Shutdown(ctx context.Context) error {
 // acknowledged.
 var ErrUnsettled = errors.New("packets were left unsettled")
 
-// answerWait bounds the wait for a loop to do as it is told.
-const answerWait = 5 * time.Second
+const (
+	// answerWait bounds the wait for a loop to do as it is told.
+	answerWait = 5 * time.Second
+
+	// promiseWait bounds the wait for a loop to hand over what was answered 202. It
+	// answers when it has worked off what it has read, which may be much, and to go
+	// before would lose what was promised. What is stuck for longer than this is
+	// stuck for ever.
+	promiseWait = 2 * time.Minute
+)
 
 func (n *Node) shutdown(ctx context.Context) error {
 	n.draining.Store(true)
+	n.endRun()
+	n.reload.Lock() // a reload that was on its way has ended, and none follows
+	defer n.reload.Unlock()
 	n.health.Silence()
 	n.endMail() // what it has in flight is settled below, or delivered again after the next start
 	err := n.agents.Close()
 	for _, l := range n.loops {
-		asked, cancel := context.WithTimeout(context.Background(), answerWait)
-		err = errors.Join(err, l.Drain(asked))
+		asked, cancel := context.WithTimeout(ctx, answerWait)
+		if late := l.Drain(asked); late != nil { // it drains when it comes to it, before it is asked for the rest
+			n.log.Warn("an event loop is late to drain", "loop", l.Index(), "error", late)
+		}
 		cancel()
 	}
 	if n.awaitSettled(ctx) > 0 {
@@ -279,7 +297,7 @@ func (n *Node) shutdown(ctx context.Context) error {
 	}
 	n.endTick()
 	n.aside.Wait()
-	written, cancel := context.WithTimeout(context.Background(), answerWait)
+	written, cancel := context.WithTimeout(context.Background(), answerWait) // for a disk that fails; a slow one is waited for
 	defer cancel()
 	err = errors.Join(err, n.letters.Close(written))
 	if n.admin != nil {
@@ -299,7 +317,7 @@ func (n *Node) bury() error {
 	before := n.counters().DeadLettered
 	var err error
 	for _, l := range n.loops {
-		asked, cancel := context.WithTimeout(context.Background(), answerWait)
+		asked, cancel := context.WithTimeout(context.Background(), promiseWait)
 		err = errors.Join(err, l.Do(asked, (*dispatch.Core).Bury))
 		cancel()
 	}
@@ -307,7 +325,7 @@ func (n *Node) bury() error {
 		n.log.Warn("accepted packets that no analyzer took are dead letters now; they are delivered after the next start",
 			"packets", buried, "folder", n.cfg.Load().DeadLetterDir)
 	}
-	if left := n.unsettled(); left > 0 {
+	if left := n.unsettled(context.Background()); left > 0 {
 		err = errors.Join(err, fmt.Errorf("%w: %d; their agents have no acknowledgement and send them again", ErrUnsettled, left))
 	}
 	return err
@@ -320,7 +338,7 @@ func (n *Node) awaitSettled(ctx context.Context) int {
 	poll := time.NewTicker(dispatch.TickEvery)
 	defer poll.Stop()
 	for {
-		left := n.unsettled()
+		left := n.unsettled(ctx)
 		if left == 0 || n.shared.Table.Load().Empty() && n.counters().InFlight == 0 {
 			return left
 		}
@@ -334,8 +352,8 @@ func (n *Node) awaitSettled(ctx context.Context) int {
 
 // unsettled asks every loop. One that does not answer in time counts as one
 // packet: it cannot be said to hold none.
-func (n *Node) unsettled() int {
-	ctx, cancel := context.WithTimeout(context.Background(), answerWait)
+func (n *Node) unsettled(ctx context.Context) int {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
 	sum := 0
 	for _, l := range n.loops {

@@ -20,7 +20,8 @@ type reloads struct {
 	lastError  string // why the last reload was refused; empty: it was not
 }
 
-var errDraining = errors.New("the distributor is stopping")
+// ErrStopping says that a distributor that stops takes no new configuration.
+var ErrStopping = errors.New("the distributor is stopping")
 
 // Reload obeys a new configuration, which was validated and fits the machine
 // (config.Load, config.Fit). It is all or nothing: an error means that nothing
@@ -67,7 +68,7 @@ func (n *Node) RefuseReload(err error) {
 
 func (n *Node) judge(next *config.Config) (change, error) {
 	if n.draining.Load() {
-		return change{}, errDraining
+		return change{}, ErrStopping
 	}
 	if err := config.NeedsRestart(n.cfg.Load(), next); err != nil {
 		return change{}, err
@@ -133,11 +134,11 @@ func (n *Node) beginShares(r roster) {
 	n.roster.Store(&r)
 }
 
-// onLoops runs f on each loop and waits for all. An error names those that have
-// not answered; f may still run on them.
+// onLoops runs f on each loop and waits for all, until the distributor stops. An
+// error names those that have not answered; f may still run on them.
 func (n *Node) onLoops(f func(*dispatch.Core)) (err error) {
 	for _, l := range n.loops {
-		ctx, cancel := context.WithTimeout(context.Background(), answerWait)
+		ctx, cancel := context.WithTimeout(n.running, answerWait)
 		if e := l.Do(ctx, f); e != nil {
 			err = errors.Join(err, fmt.Errorf("event loop %d does not answer: %w", l.Index(), e))
 		}

@@ -37,6 +37,7 @@ type Snapshot struct {
 	ConfigGeneration    uint64            `json:"config_generation"` // 1 at the start, one more with each reload
 	ConfigLoadedAt      time.Time         `json:"config_loaded_at"`
 	ConfigLastError     string            `json:"config_last_error"` // why the last reload was refused and the one before stays in force; empty: it was not
+	DroppedLogLines     uint64            `json:"dropped_log_lines"` // because nobody took them, since the program's start
 	Analyzers           []Analyzer        `json:"analyzers"`
 }
 

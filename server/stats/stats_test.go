@@ -126,7 +126,7 @@ func TestSnapshot(t *testing.T) {
 		`"in_flight_packets":7,"unaccounted_packets":0,"sessions":2,"hung_up_sessions":0,"late_answers":0,"false_acks":0,"byte_budget":{"used_bytes":0,"max_bytes":0},` +
 		`"dead_letters":{"packets":4,"refused_packets":1,"replayed_packets":9,"damaged_files":0,"bytes":800,"reserved_bytes":200,"max_bytes":1000,` +
 		`"oldest_at":"2026-01-02T03:04:05Z","writable":true,"full":true},"connections":{"open":0,"max":0,"accepted":0,"refused":null,"accept_errors":null},"http":{"requests":0,"refused":null},` +
-		`"config_generation":0,"config_loaded_at":"0001-01-01T00:00:00Z","config_last_error":"","analyzers":[` +
+		`"config_generation":0,"config_loaded_at":"0001-01-01T00:00:00Z","config_last_error":"","dropped_log_lines":0,"analyzers":[` +
 		`{"name":"a","address":"tcp://h:1","state":"up","since":"2026-01-02T03:04:05Z","transitions":1,"weight":3,"effective_weight":3,"target_share":0.6,"effective_share":0.75,"actual_share":0.75,"actual_share_since_change":0.75,` +
 		`"picked_packets":60,"dispatched_packets":75,"delivered_packets":70,"in_flight_packets":0,"redispatched_packets":0,"links":2,"link_failures":0,"last_error":"","ack_latency_ms":{"p50":0,"p99":0}},` +
 		`{"name":"b","address":"tcp://h:2","state":"recovering","since":"2026-01-02T03:04:05Z","reason":"slow start","transitions":3,"weight":2,"effective_weight":1,"target_share":0.4,"effective_share":0.25,"actual_share":0.25,"actual_share_since_change":0.25,` +
