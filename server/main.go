@@ -95,6 +95,9 @@ func run(args []string, env func(string) (string, bool), stdout, stderr io.Write
 // configuration in force stays.
 func reload(n *node.Node, load func() (config.Config, config.Report, error), level *slog.LevelVar, log *slog.Logger) {
 	cfg, report, err := load()
+	if err == nil && report.File != "" {
+		err = report.CheckReload()
+	}
 	switch {
 	case report.File == "":
 		log.Warn("SIGHUP: there is no configuration file (--config) to read again")

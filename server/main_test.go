@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -118,5 +120,75 @@ func TestStopsOnSignal(t *testing.T) {
 		}
 	case <-limit:
 		t.Fatal("it did not stop")
+	}
+}
+
+// A file that is empty or names no analyzers replaces nothing, whatever it was
+// that emptied it; the distributor says so until a good file comes.
+func TestReloadOfAFileWithoutAnalyzers(t *testing.T) {
+	const good = "analyzers:\n- {name: a, address: '127.0.0.1:1'}\n"
+	name := filepath.Join(t.TempDir(), "sluice.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(good)
+	log := &lines{seen: make(chan string, 1000)}
+	signals := make(chan os.Signal, 2)
+	code := make(chan int, 1)
+	go func() {
+		code <- run([]string{"--listen=127.0.0.1:0", "--http=127.0.0.1:0", "--workers=1", "--config=" + name, "--dead-letter-dir=" + t.TempDir()}, noEnv, os.Stdout, log, signals)
+	}()
+	logged := func(text string) string {
+		limit := time.After(30 * time.Second)
+		for {
+			select {
+			case line := <-log.seen:
+				if strings.Contains(line, text) {
+					return line
+				}
+			case c := <-code:
+				t.Fatalf("exit %d: %s", c, log.text)
+			case <-limit:
+				t.Fatalf("nothing says %q", text)
+			}
+		}
+	}
+	bound := boundHTTP.FindStringSubmatch(logged("http=127"))[1]
+	stats := func() (s struct {
+		Generation int    `json:"config_generation"`
+		Error      string `json:"config_last_error"`
+		Analyzers  []struct{ Name string }
+	}) {
+		resp, err := http.Get("http://" + bound + "/stats")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	generation := 1
+	for _, bad := range []string{"", "# " + good[:9] + "\n", "null", "---\n", "analyzers:", "analyzers: []", "max_queue: 9\n", "max_queue:\n", good[:20], strings.Repeat("\x00", 100)} {
+		write(bad)
+		signals <- syscall.SIGHUP
+		logged("the configuration is not reloaded")
+		if s := stats(); s.Generation != generation || s.Error == "" || len(s.Analyzers) != 1 || s.Analyzers[0].Name != "a" {
+			t.Errorf("after %q: %+v", bad, s)
+		}
+		write(good)
+		signals <- syscall.SIGHUP
+		logged("configuration reloaded")
+		generation++
+		if s := stats(); s.Generation != generation || s.Error != "" {
+			t.Errorf("after a good file: %+v", s)
+		}
+	}
+	signals <- syscall.SIGTERM
+	if c := <-code; c != 0 {
+		t.Errorf("exit %d: %s", c, log.text)
 	}
 }

@@ -39,6 +39,19 @@ func (f *file) named(line int, key string) string {
 	return fmt.Sprintf("%s:%d: %s", f.name, line, key)
 }
 
+// count is how many settings have a value. A nil file has none.
+func (f *file) count() (n int) {
+	if f == nil {
+		return 0
+	}
+	for _, v := range f.values {
+		if v.text != "" { // an empty one counts as not set
+			n++
+		}
+	}
+	return n
+}
+
 // readFile reads a YAML mapping of settings: the names of the flags with _ for
 // -, and analyzers as a list. It tells everything that is wrong; what a value
 // means is judged where that of a flag is.
@@ -106,7 +119,10 @@ func (f *file) take(root *yaml.Node) (faults []Fault) {
 			continue
 		}
 		text, fault := scalar(value)
-		if s.flag == "analyzers" && value.Kind == yaml.SequenceNode {
+		if s.flag == analyzersFlag && fault == "" && text == "" { // the list was cut off, or its entries are comments
+			fault = "must not be empty"
+		}
+		if s.flag == analyzersFlag && value.Kind == yaml.SequenceNode {
 			var wrong []Fault
 			if text, wrong = f.analyzers(value); len(wrong) > 0 {
 				faults = append(faults, wrong...)

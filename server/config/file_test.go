@@ -78,6 +78,7 @@ func TestBadFiles(t *testing.T) {
 		"- a":                                    {":1: must be a mapping"},
 		"a: b: c":                                {"is not valid YAML"},
 		"max_queue: 5\n---\nroute: agent":        {"must be a single YAML document"},
+		"analyzers:":                             {":1: analyzers: must not be empty"},
 		"analyzers: []":                          {"analyzers: must not be empty"},
 		"analyzers:\n- 5":                        {":2: analyzers, entry 1: must be a mapping"},
 		"analyzers:\n- {nam: a, address: 'h:1'}": {":2: analyzers, entry 1: nam is not known; did you mean name?", "entry 1: name is missing"},

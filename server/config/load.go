@@ -58,6 +58,7 @@ func Load(args []string, env func(string) (string, bool)) (Config, Report, error
 		var wrong []Fault
 		said, wrong = readFile(report.File)
 		faults = append(faults, wrong...)
+		report.FileSettings = said.count()
 	}
 	all := settings()
 	report.Settings = make([]Setting, len(all))
@@ -82,6 +83,9 @@ func Load(args []string, env func(string) (string, bool)) (Config, Report, error
 	faults = append(faults, conflicts(&cfg)...)
 	if warning := adminWarning(&cfg); warning != "" {
 		report.Warnings = append(report.Warnings, warning)
+	}
+	if report.File != "" && len(faults) == 0 && report.analyzersAreDefault() {
+		report.Warnings = append(report.Warnings, report.File+": names no analyzers; the default ones of the demo are used, and a reload of this file will be refused")
 	}
 	if len(faults) > 0 {
 		return cfg, report, &Errors{Faults: faults}

@@ -6,7 +6,7 @@ import "slices"
 // are bound to an address, to memory that was made for them, or to the meaning
 // of what is in flight.
 var liveSettings = []string{
-	"analyzers", "max-queue", "max-retries", "retry-delay", "queue-timeout",
+	analyzersFlag, "max-queue", "max-retries", "retry-delay", "queue-timeout",
 	"health-check-interval", "silence", "ack-timeout", "spill-after", "slow-start", "grace",
 	"max-connections", "max-connections-per-ip", "byte-budget", "log-level",
 }

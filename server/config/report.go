@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 type Report struct {
 	Check, Help, Version bool
 	File                 string    // the configuration file; empty: none
+	FileSettings         int       // how many settings the file has a value for
 	Settings             []Setting // in the order of the documentation
 
 	// What Fit found out. A limit of 0 is not known.
@@ -29,6 +31,34 @@ type Setting struct {
 	Flag   string // without dashes
 	Value  string // as it was understood, or as given where it is faulty
 	Origin string // "default", "flag --listen", "environment LISTEN" or "file sluice.yaml:3: listen"
+}
+
+var (
+	errNothingSet    = errors.New("the file sets nothing; it may be empty or cut off")
+	errNoAnalyzerSet = errors.New("analyzers: neither the file nor a flag nor the environment names any, and a reload never falls back to the default ones")
+)
+
+// CheckReload refuses a configuration that may start a distributor but must not
+// replace the one in force. A file that is empty, or that was cut off while it
+// was written, is valid YAML, and would silently set everything to its default
+// and send the packets to the analyzers of the demo.
+func (r Report) CheckReload() error {
+	if r.FileSettings == 0 {
+		return fmt.Errorf("%s: %w", r.File, errNothingSet)
+	}
+	if r.analyzersAreDefault() {
+		return fmt.Errorf("%s: %w", r.File, errNoAnalyzerSet)
+	}
+	return nil
+}
+
+func (r Report) analyzersAreDefault() bool {
+	for _, s := range r.Settings {
+		if s.Flag == analyzersFlag {
+			return s.Origin == originDefault
+		}
+	}
+	return true
 }
 
 // Log writes the warnings, and the worst case in one line.

@@ -17,6 +17,8 @@ type setting struct {
 // key is its name in the file.
 func (s setting) key() string { return strings.ReplaceAll(s.flag, "-", "_") }
 
+const analyzersFlag = "analyzers"
+
 // defaultAnalyzers are those of the demo.
 const defaultAnalyzers = "analyzer-1=tcp://127.0.0.1:9001?weight=40," +
 	"analyzer-2=tcp://127.0.0.1:9002?weight=30," +
@@ -28,7 +30,7 @@ func settings() []setting {
 		address("listen", "LISTEN", ":9000", func(c *Config) *string { return &c.Listen }),
 		address("http", "HTTP_LISTEN", ":8000", func(c *Config) *string { return &c.HTTPListen }),
 		{"admin", "ADMIN_LISTEN", adminOff, takeAdmin, showAdmin},
-		{"analyzers", "ANALYZERS", defaultAnalyzers, takeAnalyzers, showAnalyzers},
+		{analyzersFlag, "ANALYZERS", defaultAnalyzers, takeAnalyzers, showAnalyzers},
 		number("workers", "NUM_WORKERS", "0", 0, maxWorkers, func(c *Config) *int { return &c.Workers }),
 		number("max-queue", "MAX_QUEUE_SIZE", "5000", 1, maxQueue, func(c *Config) *int { return &c.MaxQueue }),
 		number("max-retries", "MAX_RETRIES", "2", 0, maxRetries, func(c *Config) *int { return &c.MaxRetries }),

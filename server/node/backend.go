@@ -98,7 +98,7 @@ func (n *Node) connections() stats.Connections {
 
 // Health is what GET /health shows.
 func (n *Node) Health() stats.Health {
-	return stats.NewHealth(n.draining.Load(), uint64(n.shared.Queued()), uint64(n.cfg.Load().MaxQueue), n.targets(), n.deadLetters())
+	return stats.NewHealth(n.draining.Load(), uint64(n.shared.Queued()), uint64(n.cfg.Load().MaxQueue), n.targets(), n.deadLetters(), n.reloads.Load().lastError)
 }
 
 // Ready says whether packets can be delivered: some analyzer is up, and the

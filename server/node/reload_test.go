@@ -143,6 +143,9 @@ func TestReloadIsRefused(t *testing.T) {
 	if st.ConfigGeneration != 1 || st.ConfigLastError == "" || st.MaxQueuedPackets != uint64(cfg.MaxQueue) {
 		t.Errorf("generation %d, error %q, queue %d", st.ConfigGeneration, st.ConfigLastError, st.MaxQueuedPackets)
 	}
+	if h := n.Health(); h.Status != stats.Degraded || h.ConfigLastError != st.ConfigLastError {
+		t.Errorf("health after a refused reload: %+v", h)
+	}
 	good := cfg
 	good.MaxQueue, good.ByteBudget, good.MaxConnections, good.Grace = 7, 128<<20, 3, time.Minute
 	if err := n.Reload(good); err != nil {
@@ -151,6 +154,9 @@ func TestReloadIsRefused(t *testing.T) {
 	st = n.Stats()
 	if st.ConfigGeneration != 2 || st.ConfigLastError != "" || st.MaxQueuedPackets != 7 || st.ByteBudget.MaxBytes != 128<<20 || st.Connections.Max != 3 || n.Grace() != time.Minute {
 		t.Errorf("after a good one: %+v", st)
+	}
+	if h := n.Health(); h.Status != stats.Healthy || h.ConfigLastError != "" {
+		t.Errorf("health after a good reload: %+v", h)
 	}
 	exchange(t, n, 100)
 	ctx, cancel := context.WithTimeout(context.Background(), await.Patience)

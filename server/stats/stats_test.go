@@ -138,6 +138,18 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
+// A refused reload degrades and nothing more, and never hides something worse.
+func TestHealthAfterARefusedReload(t *testing.T) {
+	up := []Target{{Name: "a", State: StateUp, Weight: 1, EffectiveWeight: 1}}
+	h := NewHealth(false, 0, 1, up, DeadLetters{Writable: true}, "the file sets nothing")
+	if h.Status != Degraded || h.ConfigLastError != "the file sets nothing" || len(h.Reasons) != 1 || !strings.Contains(h.Reasons[0], "the file sets nothing") {
+		t.Errorf("%+v", h)
+	}
+	if h = NewHealth(true, 0, 1, up, DeadLetters{Writable: true}, "x"); h.Status != Unhealthy {
+		t.Errorf("draining: %+v", h)
+	}
+}
+
 func TestHealth(t *testing.T) {
 	up, down := Target{State: "up", Weight: 1, EffectiveWeight: 1}, Target{Name: "b", State: "down", Weight: 1}
 	recovering := Target{Name: "c", State: "recovering", Weight: 1, EffectiveWeight: 0.5}
@@ -163,7 +175,7 @@ func TestHealth(t *testing.T) {
 		{"broken and none up", false, []Target{down}, broken, Unhealthy,
 			"b is down; dead letters cannot be written, so /ingest is refused: no such folder; no analyzer takes packets"},
 	} {
-		h := NewHealth(tc.draining, 50, 200, tc.targets, tc.letters)
+		h := NewHealth(tc.draining, 50, 200, tc.targets, tc.letters, "")
 		if reasons := strings.Join(h.Reasons, "; "); h.Status != tc.want || reasons != tc.reasons ||
 			h.Queue.Utilisation != 0.25 || len(h.Analyzers) != len(tc.targets) {
 			t.Errorf("%s: %+v", tc.name, h)
