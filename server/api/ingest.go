@@ -1,13 +1,12 @@
 package api
 
 import (
-	"math"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"sluice/internal/cli"
 	"sluice/protocol"
 )
 
@@ -70,8 +69,8 @@ func judgeHeader(ctx *fasthttp.RequestCtx) (f form, refused *refusal) {
 		return f, unsupported("Content-Encoding", "must be given once: one layer only")
 	}
 	if args := ctx.QueryArgs(); args.Has("wait") {
-		f.wait, f.waits = parseWait(string(args.Peek("wait")))
-		if !f.waits {
+		var err error
+		if f.wait, err = cli.Duration(string(args.Peek("wait")), 0, maxWait); err != nil {
 			return f, bad("wait", "must be a duration up to 60s, such as 5s or 0.5")
 		}
 		f.waits = f.wait > 0
@@ -87,18 +86,6 @@ func isUTF8(params string) bool {
 		}
 	}
 	return true
-}
-
-// parseWait takes bare seconds or Go's syntax, 0 to maxWait.
-func parseWait(text string) (d time.Duration, ok bool) {
-	d, err := time.ParseDuration(text)
-	if seconds, e := strconv.ParseFloat(text, 64); e == nil {
-		if !(seconds >= 0 && seconds <= maxWait.Seconds()) { // NaN fails both
-			return 0, false
-		}
-		d, err = time.Duration(math.Round(seconds*float64(time.Second))), nil
-	}
-	return d, err == nil && d >= 0 && d <= maxWait
 }
 
 // take reads and submits the packet and answers. A refusal means that nothing

@@ -69,8 +69,8 @@ func TestFlagBeatsEnvironmentBeatsDefault(t *testing.T) {
 	}
 }
 
-const durationForm = "must be a duration: seconds such as 5 or 0.5, or with a unit such as 500ms or 1m30s"
-const sizeForm = "must be a size: bytes such as 65536, or with a unit such as 512KiB or 4MiB"
+const durationForm = "must be a duration: seconds such as 5 or 0.5, or with a unit such as 500ms, 1m30s or 7d"
+const sizeForm = "must be a size: bytes such as 65536, or with a unit such as 512KiB or 4MiB (1KiB is 1024 bytes, 1kB is 1000)"
 const nameForm = "the name must be 1 to 64 letters, digits, dots, dashes or underscores"
 
 func TestEveryFault(t *testing.T) {
@@ -97,7 +97,8 @@ func TestEveryFault(t *testing.T) {
 		{"retry-delay", "-1s", "must be from 0s to 1h0m0s"},
 		{"retry-delay", "99999999999999999999", "must be from 0s to 1h0m0s"},
 		{"health-check-interval", "0", "must be from 100ms to 1h0m0s"},
-		{"max-frame", "1MB", sizeForm},
+		{"max-frame", "1TB", sizeForm},
+		{"max-frame", "4kB", "must be from 4KiB to 64MiB"},
 		{"max-frame", "MiB", sizeForm},
 		{"max-frame", "-5", sizeForm},
 		{"max-frame", "1KiB", "must be from 4KiB to 64MiB"},

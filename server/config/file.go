@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"sluice/internal/cli"
 )
 
 // fileSetting is how the file is named. It is no setting itself: a file that
@@ -93,7 +95,7 @@ func readBounded(name string) ([]byte, error) {
 	defer in.Close()
 	text, err := io.ReadAll(io.LimitReader(in, maxFileBytes+1))
 	if err == nil && len(text) > maxFileBytes {
-		err = fmt.Errorf("is larger than %s", formatSize(maxFileBytes))
+		err = fmt.Errorf("is larger than %s", cli.FormatSize(maxFileBytes))
 	}
 	return text, err
 }
@@ -112,7 +114,7 @@ func (f *file) take(root *yaml.Node) (faults []Fault) {
 		at := f.named(key.Line, key.Value)
 		switch _, twice := f.values[s.flag]; {
 		case !known:
-			faults = append(faults, Fault{Text: at + ": is no setting" + didYouMean(key.Value, names)})
+			faults = append(faults, Fault{Text: at + ": is no setting" + cli.DidYouMean(key.Value, names)})
 			continue
 		case twice:
 			faults = append(faults, Fault{Text: at + ": is set twice"})
@@ -180,7 +182,7 @@ func (f *file) analyzers(list *yaml.Node) (text string, faults []Fault) {
 			text, wrong := scalar(value)
 			switch {
 			case key.Value != "name" && key.Value != "address" && key.Value != "weight":
-				wrong = key.Value + " is not known" + didYouMean(key.Value, analyzerKeys)
+				wrong = key.Value + " is not known" + cli.DidYouMean(key.Value, analyzerKeys)
 			case seen[key.Value]:
 				wrong = key.Value + " is set twice"
 			case wrong != "":
@@ -205,40 +207,4 @@ func (f *file) analyzers(list *yaml.Node) (text string, faults []Fault) {
 		entries = append(entries, given["name"]+"="+address+"?weight="+given["weight"])
 	}
 	return strings.Join(entries, ","), faults
-}
-
-// didYouMean names the nearest name, if one is near.
-func didYouMean(got string, names []string) string {
-	best, nearest := "", 1+len(got)/3
-	for _, name := range names {
-		if d := distance(strings.ReplaceAll(got, "-", "_"), name); d <= nearest && (best == "" || d < nearest) {
-			best, nearest = name, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
-}
-
-// distance is Levenshtein's: how many letters must be put in, left out or
-// changed to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sluice/internal/cli"
 	"sluice/internal/machine"
 )
 
@@ -128,7 +129,7 @@ func showSize(n int64) string {
 	case n >= 10<<10:
 		n = n >> 10 << 10
 	}
-	return formatSize(int(n))
+	return cli.FormatSize(n)
 }
 
 func showCount(n int64) string { return strconv.FormatInt(n, 10) }

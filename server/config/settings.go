@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sluice/internal/cli"
 )
 
 // setting is one thing that can be set: its names, its default as a user would
@@ -81,15 +83,20 @@ func folder(flag, env, preset string, field func(*Config) *string) setting {
 	}
 }
 
+// accept stores a value that could be read, or gives its fault.
+func accept[T any](value T, err error, field *T) []string {
+	if err != nil {
+		return []string{err.Error()}
+	}
+	*field = value
+	return nil
+}
+
 func number(flag, env, preset string, low, high int, field func(*Config) *int) setting {
 	return setting{flag, env, preset,
 		func(c *Config, v string) []string {
-			n, fault := parseNumber(v, low, high)
-			if fault != "" {
-				return []string{fault}
-			}
-			*field(c) = n
-			return nil
+			n, err := cli.Int(v, low, high)
+			return accept(n, err, field(c))
 		},
 		func(c *Config) string { return strconv.Itoa(*field(c)) },
 	}
@@ -98,28 +105,20 @@ func number(flag, env, preset string, low, high int, field func(*Config) *int) s
 func duration(flag, env, preset string, low, high time.Duration, field func(*Config) *time.Duration) setting {
 	return setting{flag, env, preset,
 		func(c *Config, v string) []string {
-			d, fault := parseDuration(v, low, high)
-			if fault != "" {
-				return []string{fault}
-			}
-			*field(c) = d
-			return nil
+			d, err := cli.Duration(v, low, high)
+			return accept(d, err, field(c))
 		},
 		func(c *Config) string { return field(c).String() },
 	}
 }
 
-func size[T int | int64](flag, env, preset string, low, high int, field func(*Config) *T) setting {
+func size[T int | int64](flag, env, preset string, low, high T, field func(*Config) *T) setting {
 	return setting{flag, env, preset,
 		func(c *Config, v string) []string {
-			n, fault := parseSize(v, low, high)
-			if fault != "" {
-				return []string{fault}
-			}
-			*field(c) = T(n)
-			return nil
+			n, err := cli.Size(v, low, high)
+			return accept(n, err, field(c))
 		},
-		func(c *Config) string { return formatSize(int(*field(c))) },
+		func(c *Config) string { return cli.FormatSize(int64(*field(c))) },
 	}
 }
 
@@ -131,13 +130,7 @@ func choice(flag, env string, values []string, field func(*Config) *string) sett
 func choiceOf(flag, env, preset string, values []string, field func(*Config) *string) setting {
 	return setting{flag, env, preset,
 		func(c *Config, v string) []string {
-			for _, allowed := range values {
-				if v == allowed {
-					*field(c) = v
-					return nil
-				}
-			}
-			return []string{"must be " + orList(values)}
+			return accept(v, cli.OneOf(v, values), field(c))
 		},
 		func(c *Config) string { return *field(c) },
 	}
@@ -146,24 +139,24 @@ func choiceOf(flag, env, preset string, values []string, field func(*Config) *st
 // takeMemoryLimit takes a size, or a share of what there is.
 func takeMemoryLimit(c *Config, v string) []string {
 	if digits, isShare := strings.CutSuffix(v, "%"); isShare {
-		share, fault := parseNumber(digits, 1, 100)
-		if fault != "" {
+		share, err := cli.Int(digits, 1, 100)
+		if err != nil {
 			return []string{"must be from 1% to 100%, or a size such as 512MiB"}
 		}
 		c.MemoryShare, c.MemoryLimit = share, 0
 		return nil
 	}
-	n, fault := parseSize(v, minMemory, maxMemory)
-	if fault != "" {
-		return []string{fault + "; or a share such as 80%"}
+	n, err := cli.Size[int64](v, minMemory, maxMemory)
+	if err != nil {
+		return []string{err.Error() + "; or a share such as 80%"}
 	}
-	c.MemoryShare, c.MemoryLimit = 0, int64(n)
+	c.MemoryShare, c.MemoryLimit = 0, n
 	return nil
 }
 
 func showMemoryLimit(c *Config) string {
 	if c.MemoryLimit > 0 {
-		return formatSize(int(c.MemoryLimit))
+		return cli.FormatSize(c.MemoryLimit)
 	}
 	return strconv.Itoa(c.MemoryShare) + "%"
 }

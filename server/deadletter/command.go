@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/alecthomas/kong"
+
+	"sluice/internal/cli"
 )
 
 // Exit codes of Command.
@@ -93,9 +91,9 @@ func Command(args []string, env func(string) (string, bool), stdout, stderr io.W
 	case "list":
 		return listCommand(c.List.Dir, c.List.Verbose, c.List.JSON, stdout, stderr)
 	case "replay":
-		patience, err := parseAge(c.Replay.GiveUp)
+		patience, err := cli.Duration(c.Replay.GiveUp, 0, cli.MaxDuration)
 		if err != nil {
-			return usage(stderr, "--give-up "+err.Error())
+			return usage(stderr, fmt.Sprintf("--give-up %q: %v", c.Replay.GiveUp, err))
 		}
 		return replayCommand(c.Replay.Dir, c.Replay.To, patience, stdout, stderr)
 	}
@@ -127,23 +125,4 @@ func checkFolder(dir string) error {
 		return fmt.Errorf("%s is no folder", dir)
 	}
 	return err
-}
-
-// parseAge takes seconds, days with the unit d, or Go's syntax.
-func parseAge(text string) (time.Duration, error) {
-	number, unit := text, time.Second
-	if days, isDays := strings.CutSuffix(text, "d"); isDays {
-		number, unit = days, 24*time.Hour
-	}
-	d, err := time.ParseDuration(text)
-	if n, e := strconv.ParseFloat(number, 64); e == nil {
-		d, err = time.Duration(n*float64(unit)), nil
-		if !(math.Abs(n*float64(unit)) < math.MaxInt64) {
-			err = errors.New("out of range")
-		}
-	}
-	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%q: must be a duration: seconds such as 90, or with a unit such as 36h or 7d", text)
-	}
-	return d, nil
 }

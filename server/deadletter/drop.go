@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"sluice/internal/cli"
 )
 
 // selection is which files drop is about: exactly one of its fields.
@@ -21,7 +23,7 @@ func (s selection) pick(dir string, files []listed, now time.Time) ([]listed, er
 	var age time.Duration
 	if s.olderThan != "" {
 		var err error
-		if age, err = parseAge(s.olderThan); err != nil {
+		if age, err = cli.Duration(s.olderThan, 0, cli.MaxDuration); err != nil {
 			return nil, fmt.Errorf("--older-than %w", err)
 		}
 	}
@@ -55,8 +57,8 @@ func (s selection) fault() string {
 		return "drop needs one of: names of files, --all, --older-than D; see --help"
 	}
 	if s.olderThan != "" {
-		if _, err := parseAge(s.olderThan); err != nil {
-			return "--older-than " + err.Error()
+		if _, err := cli.Duration(s.olderThan, 0, cli.MaxDuration); err != nil {
+			return fmt.Sprintf("--older-than %q: %v", s.olderThan, err)
 		}
 	}
 	return ""
