@@ -2,11 +2,13 @@ package bench
 
 import (
 	"math"
+	"net/netip"
 	"testing"
 	"time"
 
 	"sluice/protocol"
 	"sluice/server/dispatch"
+	"sluice/server/pump"
 )
 
 const (
@@ -81,19 +83,48 @@ func (w *world) read(b *testing.B, s shape) (read []byte, packets uint64) {
 	return read, packets
 }
 
-// world plays the loop and the far ends of one core.
+// world is one core in its pump, and the far ends.
 type world struct {
+	pump     *pump.Pump
 	core     *dispatch.Core
 	frame    int // bytes of each data frame
 	now      time.Duration
-	session  *dispatch.Session
-	links    []*dispatch.Link
-	sessions []*dispatch.Session
-	acked    [len(weights)]uint64 // data frames written to each link, and acknowledged at once
+	agent    *pump.Conn
+	links    [len(weights)]*farLink
 	ack      []byte
 	answers  []byte        // the last ones to the agent
 	settling time.Duration // from ACKs of analyzers to answers
 }
+
+// farLink is the transport of a link: it counts what is written.
+type farLink struct {
+	conn  *pump.Conn
+	bytes int
+	sent  uint64 // data frames that were written
+}
+
+func (l *farLink) Write(p []byte) { l.bytes += len(p) }
+func (l *farLink) Full() bool     { return false }
+func (l *farLink) CloseWrite()    {}
+func (l *farLink) Close()         {}
+
+// farAgent is the transport of the agent: it keeps the last answers.
+type farAgent struct{ w *world }
+
+func (a farAgent) Write(p []byte) { a.w.answers = append(a.w.answers[:0], p...) }
+func (a farAgent) Full() bool     { return false }
+func (a farAgent) CloseWrite()    {}
+func (a farAgent) Close()         {}
+
+// The world is the pump's host. There are no ticks: they would PING, at a cost
+// that is not a packet's.
+
+func (w *world) Now() time.Duration             { return w.now }
+func (w *world) FlushSoon() bool                { return false }
+func (w *world) SetPace(time.Duration)          {}
+func (w *world) WakeForMail() error             { return nil }
+func (w *world) After(time.Duration, func())    {}
+func (w *world) LinkChanged(dispatch.LinkEvent) {}
 
 func newWorld(b *testing.B, r dispatch.Route, s shape) *world {
 	b.Helper()
@@ -101,68 +132,45 @@ func newWorld(b *testing.B, r dispatch.Route, s shape) *world {
 	cfg.Route = r
 	shared := dispatch.NewShared(cfg, len(weights))
 	w := &world{core: dispatch.New(cfg, shared, len(weights)), frame: protocol.HeaderSize + s.size, now: time.Second}
-	w.core.BeginTurn(w.now)
-	for _, l := range w.core.Links() {
-		w.core.LinkOpened(l, w)
-		w.core.NextControl(l)
-		w.core.ReceiveLink(l, protocol.AppendWelcome(nil, protocol.Welcome{
+	w.pump = pump.New(w.core, w)
+	for i, l := range w.core.Links() {
+		far := &farLink{}
+		w.links[i] = far
+		far.conn = w.pump.AddLink(far, i)
+		w.pump.Received(far.conn, protocol.AppendWelcome(nil, protocol.Welcome{
 			Version: protocol.Version, Server: "bench", Frames: 32768, Bytes: 8 << 20, MaxFrame: cfg.MaxFrame,
-			Compression: []protocol.Compression{protocol.Zstd, protocol.S2, protocol.Gzip},
+			Compression: dispatch.Accepted,
 		}))
 		if !l.Ready() {
 			b.Fatalf("link %d is not ready", l.Index())
 		}
+		far.bytes = 0 // the HELLO
 	}
-	w.core.TakeEvents(nil)
 	shared.Table.Store(table(b, weights[:]))
-	w.session = w.core.Open(w)
+	w.agent = w.pump.AddAgent(farAgent{w}, netip.Addr{}, nil)
 	return w
 }
 
-// turn gives the core a read, and then plays the loop until it comes to rest.
-// A link's hand-over limit may cut its share into several writes. There are no
-// ticks: they would PING, at a cost that is not a packet's.
+// turn gives the pump a read, and answers what the links are written with one ACK
+// each, as turns of their own, until it comes to rest. A link's hand-over limit may
+// cut its share into several writes.
 func (w *world) turn(read []byte) {
 	w.now += time.Millisecond
-	w.core.BeginTurn(w.now)
-	w.core.Receive(w.session, read)
-	for {
-		w.links = w.core.TakeDirtyLinks(w.links[:0])
-		for _, l := range w.links {
-			w.write(l)
-		}
-		w.sessions = w.core.TakeDirtySessions(w.sessions[:0])
-		began := time.Now()
-		for _, s := range w.sessions {
-			w.answers = append(w.answers[:0], w.core.NextAnswers(s)...)
-		}
-		w.settling += time.Since(began)
-		if len(w.links)+len(w.sessions) == 0 {
-			return
-		}
-	}
-}
-
-// write takes what there is for a link, and answers it with one ACK, as a turn
-// of its own.
-func (w *world) write(l *dispatch.Link) {
-	bytes := 0
-	for {
-		out := w.core.NextWrite(l)
-		if len(out) == 0 {
-			break
-		}
-		bytes += len(out)
-	}
-	if bytes == 0 {
-		return
-	}
-	n := &w.acked[l.Index()]
-	*n += uint64(bytes / w.frame)
+	w.pump.Received(w.agent, read)
 	began := time.Now()
-	w.ack = protocol.AppendAck(w.ack[:0], *n, *n+32768, math.MaxInt64)
-	w.core.BeginTurn(w.now)
-	w.core.ReceiveLink(l, w.ack)
+	for more := true; more; {
+		more = false
+		for _, l := range w.links {
+			if l.bytes == 0 {
+				continue
+			}
+			more = true
+			l.sent += uint64(l.bytes / w.frame)
+			l.bytes = 0
+			w.ack = protocol.AppendAck(w.ack[:0], l.sent, l.sent+32768, math.MaxInt64)
+			w.pump.Received(l.conn, w.ack)
+		}
+	}
 	w.settling += time.Since(began)
 }
 
@@ -171,12 +179,14 @@ func (w *world) write(l *dispatch.Link) {
 func (w *world) check(b *testing.B, sent uint64, byWeight bool) {
 	b.Helper()
 	var n dispatch.Counters
-	w.core.Snapshot(&n)
-	if n.Received != sent || n.Delivered != sent || n.Unaccounted() != 0 || n.Redispatched+n.Spilled != 0 || w.session.Unsettled() != 0 {
+	w.pump.Snapshot(&n)
+	if n.Received != sent || n.Delivered != sent || n.Unaccounted() != 0 || n.Redispatched+n.Spilled != 0 || w.agent.Agent().Source().Unsettled() != 0 {
 		b.Fatalf("sent %d packets, the core counts %+v", sent, n)
 	}
-	if len(w.core.TakeDoomed(nil))+len(w.core.TakeEvents(nil)) != 0 {
-		b.Fatal("a link was lost")
+	for _, l := range w.core.Links() {
+		if !l.Ready() {
+			b.Fatal("a link was lost")
+		}
 	}
 	for i, l := range w.core.Links() {
 		want := float64(sent) * weights[i] / 100

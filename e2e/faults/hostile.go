@@ -166,7 +166,7 @@ func halfFrames(r *harness.Run) {
 	s := r.Start(harness.Options{Env: steady()})
 	r.Load(gentle())
 	addr := s.Distributors[0].Addr
-	const each, deadline = 50, 10 * time.Second
+	const each, deadline = 50, 30 * time.Second
 	frame := append(binary.BigEndian.AppendUint32(nil, 1000), bytes.Repeat([]byte{0x83}, 500)...)
 	half := func() []net.Conn {
 		var conns []net.Conn

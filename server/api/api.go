@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,14 +29,22 @@ import (
 // Backend is who takes the packets and knows the state: the node.
 // Safe for concurrent use.
 type Backend interface {
-	// Submit blocks until a loop has admitted or refused the body: a plain or
-	// compressed LogPacket that passed its scan, without a header. body is
-	// borrowed until Submit returns. done may be nil; for an admitted body it
-	// is called exactly once, from a loop's goroutine, and must not block.
-	Submit(body []byte, messages int, done func(Outcome)) Admission
+	// Sender makes the sender of a connection from an address.
+	Sender(from netip.Addr) Sender
 	Stats() stats.Snapshot
 	Health() stats.Health
 	Ready() bool
+}
+
+// Sender takes the packets of one connection. Safe for concurrent use.
+type Sender interface {
+	// Submit blocks until the body is admitted or refused: a plain or compressed
+	// LogPacket that passed its scan, without a header. body is borrowed until
+	// Submit returns. done may be nil; for an admitted body it is called exactly
+	// once, from a loop's goroutine, and must not block.
+	Submit(body []byte, messages int, done func(Outcome)) Admission
+	// Close says that the connection is gone. What was admitted is still settled.
+	Close()
 }
 
 // Admission is the answer to a submission. Code and RetryAfter matter only if
@@ -79,7 +88,7 @@ type Server struct {
 	serving    atomic.Int64 // requests to /ingest
 	maxServing int64
 	memory     memory
-	desks      sync.Pool // of *desk
+	workspaces sync.Pool // of *workspace
 	stopping   chan struct{}
 	served     chan struct{} // closed when Serve has returned
 	started    atomic.Bool
@@ -110,12 +119,12 @@ func New(cfg Config, backend Backend) (*Server, error) {
 	s.ln = newListener(ln, cfg.Concurrency, cfg.Logger, func() { s.counts.refused[forNoConnection].Add(1) })
 	s.metrics = metrics.New(s.stats)
 	s.memory.left.Store(cfg.BodyMemory)
-	s.desks.New = func() any { return newDesk(cfg.MaxBody, cfg.MaxFrame) }
+	s.workspaces.New = func() any { return newWorkspace(cfg.MaxBody, cfg.MaxFrame) }
 	s.http = &fasthttp.Server{
 		Handler:                      s.serve,
 		ErrorHandler:                 s.refuseMalformed,
 		HeaderReceived:               bodyTimes,
-		Concurrency:                  cfg.Concurrency + lateConnections(cfg.Concurrency),
+		Concurrency:                  2*cfg.Concurrency + lateConnections(cfg.Concurrency), // the listener counts; evicted ones take a moment to end
 		ReadBufferSize:               maxHeaderBytes,
 		WriteBufferSize:              writeBufferBytes,
 		ReadTimeout:                  headerTimeout,

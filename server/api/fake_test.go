@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -33,6 +34,9 @@ type fake struct {
 func newFake() *fake {
 	return &fake{admit: Admission{Accepted: true}, health: stats.Health{Status: stats.Healthy}}
 }
+
+func (f *fake) Sender(netip.Addr) Sender { return f }
+func (f *fake) Close()                   {}
 
 func (f *fake) Submit(body []byte, messages int, done func(Outcome)) Admission {
 	if f.entered != nil {

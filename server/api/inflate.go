@@ -12,8 +12,8 @@ import (
 
 // inflate undoes one layer of compression, into d.plain, within maxBody. The
 // whole of maxBody is paid for, because what comes out is known only then.
-func (d *desk) inflate(body []byte, coding string, bill *tab) ([]byte, *refusal) {
-	if !bill.tryTake(d.maxBody) {
+func (d *workspace) inflate(body []byte, coding string, reserved *reservation) ([]byte, *refusal) {
+	if !reserved.tryTake(d.maxBody) {
 		return nil, busy(forNoMemory, noMemory, 0)
 	}
 	var err error
@@ -38,7 +38,7 @@ func (d *desk) inflate(body []byte, coding string, bill *tab) ([]byte, *refusal)
 
 var errTooLong = errors.New("too long")
 
-func (d *desk) gunzip(body []byte) error {
+func (d *workspace) gunzip(body []byte) error {
 	r, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func (d *desk) gunzip(body []byte) error {
 	return d.readPlain(r)
 }
 
-func (d *desk) unzstd(body []byte) error {
+func (d *workspace) unzstd(body []byte) error {
 	if d.zstd == nil {
 		decoder, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(uint64(d.maxBody)), zstd.WithDecoderConcurrency(1))
 		if err != nil {
@@ -64,7 +64,7 @@ func (d *desk) unzstd(body []byte) error {
 
 // uns2 takes the stream format and, since that is what a frame of ours would
 // carry, a single block.
-func (d *desk) uns2(body []byte) error {
+func (d *workspace) uns2(body []byte) error {
 	if bytes.HasPrefix(body, []byte("\xff\x06\x00\x00S2sTwO")) || bytes.HasPrefix(body, []byte("\xff\x06\x00\x00sNaPpY")) {
 		return d.readPlain(s2.NewReader(bytes.NewReader(body), s2.ReaderMaxBlockSize(4<<20), s2.ReaderAllocBlock(64<<10)))
 	}
@@ -85,7 +85,7 @@ func (d *desk) uns2(body []byte) error {
 
 // readPlain reads all of r, growing with what comes, and one byte more than
 // allowed to see that there is more.
-func (d *desk) readPlain(r io.Reader) error {
+func (d *workspace) readPlain(r io.Reader) error {
 	plain := d.plain[:0]
 	for {
 		if len(plain) == cap(plain) {

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -131,19 +133,19 @@ func stillOwned(packetID, text string) ingestAnswer {
 
 // submit does everything that needs memory, and gives it back.
 func (s *Server) submit(ctx *fasthttp.RequestCtx, f form, done func(Outcome)) (packetID string, refused *refusal) {
-	d := s.desks.Get().(*desk)
-	bill := tab{memory: &s.memory}
+	d := s.workspaces.Get().(*workspace)
+	reserved := reservation{memory: &s.memory}
 	defer func() {
-		bill.settle()
+		reserved.settle()
 		d.tidy()
-		s.desks.Put(d)
+		s.workspaces.Put(d)
 	}()
-	body, refused := d.read(ctx, &bill)
+	body, refused := d.read(ctx, &reserved)
 	if refused == nil && f.coding != "" {
-		body, refused = d.inflate(body, f.coding, &bill)
+		body, refused = d.inflate(body, f.coding, &reserved)
 	}
 	if refused == nil && f.json {
-		body, refused = d.encode(body, &bill)
+		body, refused = d.encode(body, &reserved)
 	}
 	if refused != nil {
 		return "", refused
@@ -151,15 +153,28 @@ func (s *Server) submit(ctx *fasthttp.RequestCtx, f form, done func(Outcome)) (p
 	if refused = d.scan(body); refused != nil {
 		return "", refused
 	}
-	if !bill.tryTake(protocol.HeaderSize + len(body)) { // its copy with a header
+	if !reserved.tryTake(protocol.HeaderSize + len(body)) { // its copy with a header
 		return "", busy(forNoMemory, noMemory, 0)
 	}
 	packetID = string(d.scanned.PacketID) // before body is anybody else's
-	if a := s.backend.Submit(body, d.scanned.Messages, done); !a.Accepted {
+	if a := s.sender(ctx).Submit(body, d.scanned.Messages, done); !a.Accepted {
 		if a.Reason != "" {
 			return "", busy(forNoDeadLetter, a.Reason, a.RetryAfter)
 		}
 		return "", refusalOf(a.Code, a.RetryAfter)
 	}
 	return packetID, nil
+}
+
+// sender is who sends on a connection, made with its first packet.
+func (s *Server) sender(ctx *fasthttp.RequestCtx) Sender {
+	c := ctx.Conn().(*conn) // as the listener made it
+	if c.sender == nil {
+		from := netip.Addr{}
+		if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+			from = a.AddrPort().Addr()
+		}
+		c.sender = s.backend.Sender(from)
+	}
+	return c.sender
 }

@@ -16,6 +16,9 @@ const (
 	// senders have taken all others. Beyond them a connection is told 503.
 	latePart  = 8
 	leastLate = 8
+	// evictAfter is how long a connection may keep us waiting when others want its
+	// place.
+	evictAfter = time.Second
 	// ingestPart is how many in a hundred connections may be in /ingest at a
 	// time, waiting ones included; the rest is for those who watch.
 	ingestPart = 75

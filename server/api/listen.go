@@ -12,8 +12,10 @@ import (
 
 // listener counts connections, because fasthttp at its own limit closes new
 // ones with a text that says nothing of when to come again, health checks
-// among them. Up to its limit connections are served in full; an eighth more
-// are marked; all others are told 503 with Retry-After.
+// among them. At its limit a new connection takes the place of the one that has
+// kept us waiting longest, for a request or for the rest of one: who says nothing
+// keeps nobody out. Where there is none, an eighth more are marked; all others are
+// told 503 with Retry-After.
 //
 // Safe for concurrent use.
 type listener struct {
@@ -69,6 +71,8 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) admit(raw net.Conn) *conn {
 	c := &conn{Conn: raw, home: l}
 	l.mu.Lock()
+	for len(l.open) >= l.limit && l.evict() {
+	}
 	n := len(l.open)
 	if n < l.limit+lateConnections(l.limit) {
 		l.open[c] = struct{}{}
@@ -82,6 +86,32 @@ func (l *listener) admit(raw net.Conn) *conn {
 	}
 	c.late = n >= l.limit
 	return c
+}
+
+// evict closes the connection that has kept us waiting longest; false: none has
+// for long. mu is held.
+func (l *listener) evict() bool {
+	var longest *conn
+	since := time.Now().Add(-evictAfter).UnixNano()
+	for c := range l.open {
+		if at := c.waitsSince.Load(); at != 0 && at < since {
+			longest, since = c, at
+		}
+	}
+	if longest == nil {
+		return false
+	}
+	l.remove(longest)
+	_ = longest.Conn.Close() // its goroutine finds out, and calls Close
+	return true
+}
+
+// remove counts a connection out, once. mu is held.
+func (l *listener) remove(c *conn) {
+	if _, in := l.open[c]; in {
+		delete(l.open, c)
+		l.count.Add(-1)
+	}
 }
 
 const turnedAwayText = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n" +
@@ -148,9 +178,13 @@ type conn struct {
 	linger atomic.Bool
 	gone   atomic.Bool
 
+	waitsSince atomic.Int64 // since when the peer keeps us waiting, in ns since 1970; 0: it does not
+
 	// Deadlines as they were asked for, and as they are set. Of the serving
 	// goroutine alone; Close sets its own beneath them.
 	readBy, readSet, writeSet time.Time
+
+	sender Sender // nil before the first packet; of the serving goroutine, and then of Close
 }
 
 // SetReadDeadline notes the deadline for the next Read. fasthttp sets two for each
@@ -167,7 +201,10 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 		c.readSet = c.readBy
 	}
-	return c.Conn.Read(p)
+	c.waitsSince.Store(time.Now().UnixNano())
+	n, err := c.Conn.Read(p)
+	c.waitsSince.Store(0)
+	return n, err
 }
 
 // deadlineSlack is how much earlier than asked for a write may end.
@@ -190,9 +227,11 @@ func (c *conn) Close() error {
 		discard(c.Conn)
 	}
 	err := c.Conn.Close()
+	if c.sender != nil {
+		c.sender.Close()
+	}
 	c.home.mu.Lock()
-	delete(c.home.open, c)
-	c.home.count.Add(-1)
+	c.home.remove(c)
 	c.home.mu.Unlock()
 	return err
 }

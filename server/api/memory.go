@@ -16,13 +16,13 @@ func (m *memory) tryTake(n int) bool {
 
 func (m *memory) give(n int) { m.left.Add(int64(n)) }
 
-// tab is what one request has taken. Owned by one request.
-type tab struct {
+// reservation is what one request has taken. Owned by one request.
+type reservation struct {
 	memory *memory
 	taken  int
 }
 
-func (t *tab) tryTake(n int) bool {
+func (t *reservation) tryTake(n int) bool {
 	if !t.memory.tryTake(n) {
 		return false
 	}
@@ -30,7 +30,7 @@ func (t *tab) tryTake(n int) bool {
 	return true
 }
 
-func (t *tab) settle() {
+func (t *reservation) settle() {
 	t.memory.give(t.taken)
 	t.taken = 0
 }

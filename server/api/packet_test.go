@@ -14,10 +14,10 @@ import (
 
 func encodeJSON(t *testing.T, text string) ([]byte, *refusal) {
 	t.Helper()
-	d := newDesk(1<<20, 1<<20)
+	d := newWorkspace(1<<20, 1<<20)
 	mem := &memory{}
 	mem.left.Store(math.MaxInt64)
-	return d.encode([]byte(text), &tab{memory: mem})
+	return d.encode([]byte(text), &reservation{memory: mem})
 }
 
 // What the JSON says is what an analyzer decodes.
@@ -74,40 +74,40 @@ func TestDepthUpToTheLimit(t *testing.T) {
 	}
 }
 
-// A desk gives the same packet whatever it was used for before.
+// A workspace gives the same packet whatever it was used for before.
 func TestDeskIsCleanEachTime(t *testing.T) {
 	want, _ := encodeJSON(t, packet)
 	want = bytes.Clone(want)
-	d := newDesk(1<<20, 1<<20)
+	d := newWorkspace(1<<20, 1<<20)
 	mem := &memory{}
 	mem.left.Store(math.MaxInt64)
 	for _, before := range []string{"", `{"packet_id":1`, `{"packet_id":"x","agent_id":"\ud800"}`, manyMessages(6000), manyKeys(500), "{\"messages\":[{\"level\":\"\xff\"}]}"} {
-		bill := &tab{memory: mem}
-		_, _ = d.encode([]byte(before), bill)
+		reserved := &reservation{memory: mem}
+		_, _ = d.encode([]byte(before), reserved)
 		d.tidy()
-		got, refused := d.encode([]byte(packet), bill)
+		got, refused := d.encode([]byte(packet), reserved)
 		if refused != nil || !bytes.Equal(got, want) {
 			t.Errorf("after %.40q: %v", before, refused)
 		}
 		d.tidy()
-		bill.settle()
+		reserved.settle()
 	}
 	if mem.left.Load() != math.MaxInt64 {
-		t.Error("the bill was not settled")
+		t.Error("what was reserved was not given back")
 	}
 }
 
 func TestSmallPacketsHardlyAllocate(t *testing.T) {
-	d := newDesk(1<<20, 1<<20)
+	d := newWorkspace(1<<20, 1<<20)
 	mem := &memory{}
 	mem.left.Store(math.MaxInt64)
 	body := []byte(packet)
 	if n := testing.AllocsPerRun(200, func() {
-		bill := tab{memory: mem}
-		if _, refused := d.encode(body, &bill); refused != nil {
+		reserved := reservation{memory: mem}
+		if _, refused := d.encode(body, &reserved); refused != nil {
 			t.Fatal(refused)
 		}
-		bill.settle()
+		reserved.settle()
 		d.tidy()
 	}); n > 2 {
 		t.Errorf("%v allocations for a packet", n)
@@ -123,15 +123,15 @@ func FuzzIngestJSON(f *testing.F) {
 	f.Add([]byte(`{"packet_id":"p","agent_id":"a","messages":[],"x":"` + "\xff" + `"}`))
 	f.Add([]byte(strings.Repeat(`[{"":`, 20)))
 	f.Add([]byte(`{"packet_id":"p","packet\u005fid":"q"}`))
-	d := newDesk(64<<10, 16<<10)
+	d := newWorkspace(64<<10, 16<<10)
 	mem := &memory{}
 	mem.left.Store(math.MaxInt64)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		bill := tab{memory: mem}
-		defer bill.settle()
+		reserved := reservation{memory: mem}
+		defer reserved.settle()
 		defer d.tidy()
 		sent := bytes.Clone(text)
-		body, refused := d.encode(text, &bill)
+		body, refused := d.encode(text, &reserved)
 		if !bytes.Equal(text, sent) {
 			t.Fatal("the borrowed body was changed")
 		}

@@ -15,8 +15,8 @@ type Counters struct {
 	DeadLettered                              uint64
 	Abandoned                                 uint64 // admitted, sender gone, nobody took it
 	Queued, InFlight                          uint64
-	Sessions                                  uint64 // open connections of agents
-	HungUp                                    uint64 // connections closed with a GOAWAY for a fault
+	Sessions                                  uint64 // open connections of agents; counted by their wires
+	HungUp                                    uint64 // connections closed with a GOAWAY for a fault; counted by their wires
 	LateAnswers                               uint64 // answers of analyzers to frames already answered
 	FalseAcks                                 uint64 // answers to frames that were never written
 	Analyzers                                 []AnalyzerCounters
@@ -38,11 +38,11 @@ func (c *Core) Snapshot(dst *Counters) {
 	analyzers := append(dst.Analyzers[:0], c.count.Analyzers...)
 	*dst = c.count
 	dst.Analyzers = analyzers
-	dst.Queued = uint64(c.queue.n + c.delayed.n)
+	dst.Queued = uint64(c.queue.Len() + c.delayed.Len())
 	for i, l := range c.links {
-		dst.Queued += uint64(l.waiting.n)
-		dst.InFlight += uint64(l.live)
-		analyzers[i].InFlight = uint64(l.live)
+		dst.Queued += uint64(l.waiting.Len())
+		dst.InFlight += uint64(l.flight.Live())
+		analyzers[i].InFlight = uint64(l.flight.Live())
 		if l.state == linkReady {
 			analyzers[i].Links = 1
 		}

@@ -12,118 +12,149 @@ import (
 // are busy it is right. But what they all have on the way lies here, and the
 // sum of the windows has nothing to do with what the analyzers need to be kept
 // busy. A hundred senders without end had 400,000 frames here: more than all
-// stages hold, so that one frame in twenty was answered busy, each waited a third
+// windows hold, so that one frame in twenty was answered busy, each waited a third
 // of a second, and none of their bytes was in the processor's cache when its time
 // came.
 //
-// So the senders share what is needed. The need of a core is the product of
-// rate and delay (twice it, so that it is never what holds things up): frames
-// that its analyzers acknowledge in their shortest round trip; and HeldFrames
-// at least, below which the reads and writes get small. A sender's part of it
-// is the same for all that have something here, and is the least of its window.
-// That is enough for one that is near. Of one that is far away nothing is here
-// for most of the time, because its window is on the road. So a window is
-// judged once for each window's worth that settled: if the session was dry for a
-// quarter of the time it is doubled, up to the full one; if for less than an
-// eighth, halved, down to the part. Windows only say how the credit grows; what
-// was told is never taken back.
+// So the senders share what is needed. The need of a core is twice the
+// bandwidth-delay product of its analyzers: frames that they acknowledge in
+// their shortest round trip, doubled so that it is never what holds things up;
+// and HeldFrames at least, below which the reads and writes get small. A
+// sender's fair share of it is the same for all that have something here, and is
+// the least of its window. That is enough for one that is near. Of one that is
+// far away nothing is here for most of the time, because its window is in
+// transit. So a window is judged once for each window's worth that settled: if
+// the source was starved of credit for a quarter of the time it is doubled, up to
+// the full one; if for less than an eighth, halved, down to the fair share.
+// Windows only say how the credit grows; what was advertised is never taken back.
 //
 // The shortest round trip is that of the link's connection so far. Over a recent
 // time only, it would contain the wait in a queue that never empties, which it is
 // there to shorten.
 
-// part is how many frames a sender may have here while all that have any
-// share what is needed.
-func (c *Core) part() int {
-	return min(max(c.need/max(c.active, 1), minPart), c.cfg.SessionWindowFrames)
+// Credit is the receiver's side of one sender's window: what is settled, and
+// what was advertised. Owned by one loop.
+type Credit struct {
+	ack          protocol.AckSequence
+	settledBytes uint64
+
+	window         int           // frames beyond what has settled
+	judgeAt        uint64        // the window is judged again when so many frames have settled
+	windowJudgedAt time.Duration // when it was judged last
+	starved        time.Duration // for how long since then nothing of the sender was here
+	starvedSince   time.Duration // and since when now; 0: something is here
+
+	advertisedFrames, advertisedBytes uint64
+	acknowledged                      uint64 // n of the last ACK
 }
 
-// minPart is the least part of a session, in frames: thousands of busy senders
-// are better served in small pieces than in single frames.
-const minPart = 16
+func newCredit(cfg *Config, now time.Duration) *Credit {
+	return &Credit{window: cfg.SessionWindowFrames, judgeAt: uint64(cfg.SessionWindowFrames), windowJudgedAt: now, starvedSince: now,
+		advertisedFrames: protocol.FirstCreditFrames, advertisedBytes: protocol.FirstCreditBytes}
+}
+
+// settle marks frames as settled.
+func (k *Credit) settle(first, count uint64, bytes int) {
+	k.ack.SettleRun(first, count)
+	k.settledBytes += uint64(bytes)
+}
+
+// arrive notes that frames of the sender are here.
+func (k *Credit) arrive(now time.Duration) {
+	if k.starvedSince != 0 {
+		k.starved += now - k.starvedSince
+		k.starvedSince = 0
+	}
+}
+
+// windowBytes is the window in bytes: as much of the full one as the window in
+// frames is of its full one.
+func (k *Credit) windowBytes(cfg *Config) uint64 {
+	return uint64(cfg.SessionWindowBytes) * uint64(k.window) / uint64(cfg.SessionWindowFrames)
+}
+
+// grant returns what the sender may have sent in all: what has settled, in
+// whatever order, plus its window; never less than was advertised before.
+func (k *Credit) grant(cfg *Config) (frames, bytes uint64) {
+	frames = k.ack.Settled() + uint64(k.window)
+	// One window past the credit is still answered, and must fit the bitmap.
+	if most := k.ack.UpTo() + protocol.MaxCreditSpan - uint64(cfg.SessionWindowFrames); frames > most {
+		frames = most
+	}
+	bytes = k.settledBytes + k.windowBytes(cfg)
+	return max(frames, k.advertisedFrames), max(bytes, k.advertisedBytes)
+}
+
+// Ack is what an ACK says.
+type Ack struct{ N, Frames, Bytes uint64 }
+
+// FirstCredit returns the credit of the WELCOME.
+func (s *Source) FirstCredit() (frames, bytes uint64) {
+	k := s.credit
+	k.advertisedFrames, k.advertisedBytes = k.grant(&s.core.cfg)
+	return k.advertisedFrames, k.advertisedBytes
+}
+
+// NextAck returns the ACK that the sender is due. False: none is.
+func (s *Source) NextAck() (Ack, bool) {
+	k, cfg := s.credit, &s.core.cfg
+	s.fitWindow()
+	n := k.ack.UpTo()
+	frames, bytes := k.grant(cfg)
+	more := frames > k.advertisedFrames || bytes > k.advertisedBytes
+	enough := frames-k.advertisedFrames >= uint64(k.window/4) || bytes-k.advertisedBytes >= k.windowBytes(cfg)/4
+	if n == k.acknowledged && !(more && (enough || s.OutOfCredit())) {
+		return Ack{}, false
+	}
+	k.acknowledged, k.advertisedFrames, k.advertisedBytes = n, frames, bytes
+	return Ack{N: n, Frames: frames, Bytes: bytes}, true
+}
+
+// OwesAck says that frames have settled which no ACK has passed.
+func (s *Source) OwesAck() bool { return s.credit.ack.UpTo() != s.credit.acknowledged }
+
+// OutOfCredit says that the sender may have used up its credit, as far as it was
+// advertised.
+func (s *Source) OutOfCredit() bool {
+	k := s.credit
+	return s.number >= k.advertisedFrames || s.bytes+uint64(s.core.cfg.MaxFrame) > k.advertisedBytes
+}
+
+// fitWindow judges the window after frames have settled.
+func (s *Source) fitWindow() {
+	k, c := s.credit, s.core
+	if s.unsettled == 0 && k.starvedSince == 0 {
+		k.starvedSince = c.now
+	}
+	settled := k.ack.Settled()
+	if settled < k.judgeAt {
+		return
+	}
+	switch all := c.now - k.windowJudgedAt; {
+	case 4*k.starved >= all:
+		k.window *= 2
+	case 8*k.starved < all:
+		k.window /= 2
+	}
+	k.window = min(max(k.window, c.fairWindow()), c.cfg.SessionWindowFrames)
+	k.judgeAt, k.windowJudgedAt, k.starved = settled+uint64(k.window), c.now, 0
+}
+
+// fairWindow is how many frames a sender may have here while all that have any
+// share what is needed.
+func (c *Core) fairWindow() int {
+	return min(max(c.neededNow/max(c.active, 1), minFairWindow), c.cfg.SessionWindowFrames)
+}
+
+// minFairWindow is the least fair share of a sender, in frames: thousands of busy
+// senders are better served in small pieces than in single frames.
+const minFairWindow = 16
 
 // measureNeed renews what the links need to be kept busy.
 func (c *Core) measureNeed() {
 	frames := 0.0
 	for _, l := range c.links {
-		if l.state == linkReady && l.shortest > 0 {
-			rate := float64(l.rate.recent(c.now, c.cfg.HandOverSpan)) / float64(c.cfg.HandOverSpan)
-			frames += 2 * rate * float64(l.shortest)
-		}
+		frames += 2 * l.bandwidthDelay()
 	}
-	c.need = max(c.cfg.HeldFrames, int(frames))
-}
-
-// noteRoundTrip takes the time between a write to a link and the ACK of its
-// last frame.
-func (l *Link) noteRoundTrip(d time.Duration) {
-	if d = max(d, 1); l.shortest == 0 || d < l.shortest {
-		l.shortest = d
-	}
-}
-
-// wet notes that frames of a session arrive, fitWindow that it has none: in
-// between it is dry.
-func (c *Core) wet(s *Session) {
-	if s.drySince != 0 {
-		s.dry += c.now - s.drySince
-		s.drySince = 0
-	}
-}
-
-// fitWindow judges a session's window after frames of it have settled.
-func (c *Core) fitWindow(s *Session) {
-	if s.unsettled == 0 && s.drySince == 0 {
-		s.drySince = c.now
-	}
-	settled := s.seq.Settled()
-	if settled < s.judgeAt {
-		return
-	}
-	dry, all := s.dry, c.now-s.judgedAt
-	switch {
-	case 4*dry >= all:
-		s.window *= 2
-	case 8*dry < all:
-		s.window /= 2
-	}
-	s.window = min(max(s.window, c.part()), c.cfg.SessionWindowFrames)
-	s.judgeAt, s.judgedAt, s.dry = settled+uint64(s.window), c.now, 0
-}
-
-// appendAck appends the ACK that a session is due, if it is due one.
-func (c *Core) appendAck(out []byte, s *Session) []byte {
-	c.fitWindow(s)
-	n := s.seq.UpTo()
-	frames, bytes := c.credit(s)
-	more := frames > s.creditFrames || bytes > s.creditBytes
-	enough := frames-s.creditFrames >= uint64(s.window/4) || bytes-s.creditBytes >= c.windowBytes(s)/4
-	if n == s.told && !(more && (enough || c.stuck(s))) {
-		return out
-	}
-	s.told, s.creditFrames, s.creditBytes = n, frames, bytes
-	return protocol.AppendAck(out, n, frames, bytes)
-}
-
-// stuck says that the sender may have used up its credit, as far as it was told.
-func (c *Core) stuck(s *Session) bool {
-	return s.number >= s.creditFrames || s.bytes+uint64(c.cfg.MaxFrame) > s.creditBytes
-}
-
-// credit returns what the sender may have sent in all: what has settled, in
-// whatever order, plus its window; never less than it was told before.
-func (c *Core) credit(s *Session) (frames, bytes uint64) {
-	frames = s.seq.Settled() + uint64(s.window)
-	// One window past the credit is still answered, and must fit the bitmap.
-	if most := s.seq.UpTo() + protocol.MaxCreditSpan - uint64(c.cfg.SessionWindowFrames); frames > most {
-		frames = most
-	}
-	bytes = s.settledSize + c.windowBytes(s)
-	return max(frames, s.creditFrames), max(bytes, s.creditBytes)
-}
-
-// windowBytes is the window in bytes: as much of the full one as the window in
-// frames is of its full one.
-func (c *Core) windowBytes(s *Session) uint64 {
-	return uint64(c.cfg.SessionWindowBytes) * uint64(s.window) / uint64(c.cfg.SessionWindowFrames)
+	c.neededNow = max(c.cfg.HeldFrames, int(frames))
 }

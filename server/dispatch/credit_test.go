@@ -1,4 +1,4 @@
-package dispatch
+package dispatch_test
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sluice/protocol"
+	"sluice/server/dispatch"
 )
 
 // crowd is a world whose senders use all the credit that they are told, some of
@@ -49,13 +50,18 @@ func (w *crowd) step(perStep int) {
 		w.sinks[k].received = w.sinks[k].received[:0]
 	}
 	w.now += time.Millisecond
-	if w.now%TickEvery == 0 {
-		w.turn(func(c *Core) { c.Tick() })
+	if w.now%dispatch.TickEvery == 0 {
+		w.pump.Tick()
 	}
 }
 
+func (w *crowd) heldFrames() int {
+	held, _, _ := w.core.Held()
+	return held
+}
+
 func newCrowd(t *testing.T, near int) *crowd {
-	cfg := Defaults()
+	cfg := dispatch.Defaults()
 	cfg.HeldFrames = 512
 	w := &crowd{world: newWorld(t, cfg, 1, 1), far: map[string]time.Duration{}, arrives: map[string][]told{}}
 	w.up(0)
@@ -77,7 +83,7 @@ func TestSendersShareWhatKeepsTheAnalyzersBusy(t *testing.T) {
 	const run = 100
 	for range run {
 		w.step(perStep)
-		most = max(most, w.core.held)
+		most = max(most, w.heldFrames())
 	}
 	n = w.check()
 	if got, able := n.Delivered-before, uint64(2*perStep*run); got < able*95/100 {
@@ -86,8 +92,8 @@ func TestSendersShareWhatKeepsTheAnalyzersBusy(t *testing.T) {
 	if n.Rejected[protocol.NackBusy] != busy {
 		t.Errorf("%d frames within the credit were busy", n.Rejected[protocol.NackBusy]-busy)
 	}
-	if limit := 3 * w.core.need; most > limit {
-		t.Errorf("%d frames were held, %d are needed: want at most %d", most, w.core.need, limit)
+	if limit := 3 * w.core.Needed(); most > limit {
+		t.Errorf("%d frames were held, %d are needed: want at most %d", most, w.core.Needed(), limit)
 	}
 }
 
@@ -104,7 +110,7 @@ func TestASenderFarAwayKeepsItsWindow(t *testing.T) {
 	}
 	trips := (w.now - began) / w.far["far"]
 	if got, want := a.sent-before, uint64(trips)*uint64(w.cfg.SessionWindowFrames)*3/4; got < want {
-		t.Errorf("%d frames in %d round trips, want at least %d; its window is %d", got, trips, want, a.session.window)
+		t.Errorf("%d frames in %d round trips, want at least %d; its window is %d", got, trips, want, a.source().CreditWindow())
 	}
 }
 
@@ -113,17 +119,17 @@ func TestAWindowGrowsWithItsPart(t *testing.T) {
 	for range 1600 { // what the first credits brought is gone
 		w.step(150)
 	}
-	small := w.agents["near-0"].session.window
+	small := w.agents["near-0"].source().CreditWindow()
 	for _, name := range slices.Sorted(maps.Keys(w.agents)) {
 		if a := w.agents[name]; name != "near-0" {
-			w.turn(func(c *Core) { c.SessionLost(a.session) })
+			w.leave(a)
 			delete(w.agents, name)
 		}
 	}
 	for range 400 {
 		w.step(150)
 	}
-	if got := w.agents["near-0"].session.window; small >= w.cfg.HeldFrames || got < w.cfg.HeldFrames {
+	if got := w.agents["near-0"].source().CreditWindow(); small >= w.cfg.HeldFrames || got < w.cfg.HeldFrames {
 		t.Errorf("the window is %d alone, and was %d among 16", got, small)
 	}
 }

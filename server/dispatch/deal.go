@@ -9,23 +9,32 @@ import "sluice/protocol"
 // much. The shares are those of the sequence, exactly, whenever a read has been
 // dealt; within a read neighbours stay together.
 
-// deal dispatches the frames at the front of a read that need no look of their
+// dealing is what dealing a read uses again and again. Owned by one loop.
+type dealing struct {
+	sizes []uint32 // of the frames that are being dealt
+	hands []uint32 // by analyzer, how many of them it gets; 0 in between
+	to    []int32  // the analyzers that get any
+}
+
+// Deal dispatches the frames at the front of a read that need no look of their
 // own: valid data frames within the credit, and of one analyzer where the agent_id
-// decides. It returns the bytes that they took; what stopped it is the caller's. If
-// that was a frame within the credit that failed its scan, fault says why, so that it
-// is not scanned again. data is borrowed.
-func (c *Core) deal(s *Session, data []byte) (taken int, fault error) {
-	if s.number >= s.creditFrames || s.bytes >= s.creditBytes {
+// decides. It returns the bytes that they took; what stopped it is the caller's
+// to look at, by Admit if it is a data frame. If that was a frame within the
+// credit that failed its scan, fault says why, so that it is not scanned again.
+// The source must have credit. data is borrowed.
+func (c *Core) Deal(s *Source, data []byte) (taken int, fault error) {
+	k := s.credit
+	if !c.deals() || s.number >= k.advertisedFrames || s.bytes >= k.advertisedBytes {
 		return 0, nil
 	}
-	frames, bytes := s.creditFrames-s.number, s.creditBytes-s.bytes
+	frames, bytes := k.advertisedFrames-s.number, k.advertisedBytes-s.bytes
 	maxFrame := uint32(c.cfg.MaxFrame)
 	sticky, stuckTo := c.cfg.Route == RouteAgent, 0
-	sizes := c.sizes[:0]
+	sizes := c.dealing.sizes[:0]
 	messages := 0
 	for uint64(len(sizes)) < frames && len(data)-taken >= protocol.HeaderSize {
 		size := protocol.FrameLength(data[taken:])
-		if size-1 >= maxFrame {
+		if size-1 >= maxFrame { // 0 wraps
 			break
 		}
 		end := taken + protocol.HeaderSize + int(size)
@@ -40,7 +49,7 @@ func (c *Core) deal(s *Session, data []byte) (taken int, fault error) {
 			break
 		}
 		if sticky {
-			to := c.sticky(s)
+			to := c.stickyTo(s)
 			if len(sizes) > 0 && to != stuckTo {
 				break
 			}
@@ -50,7 +59,7 @@ func (c *Core) deal(s *Session, data []byte) (taken int, fault error) {
 		sizes = append(sizes, uint32(end-taken))
 		taken = end
 	}
-	c.sizes = sizes
+	c.dealing.sizes = sizes
 	if len(sizes) == 0 {
 		return 0, fault
 	}
@@ -58,39 +67,60 @@ func (c *Core) deal(s *Session, data []byte) (taken int, fault error) {
 	c.received(s, len(sizes), taken)
 	c.count.ReceivedMessages += uint64(messages)
 	if sticky {
-		c.hands[stuckTo] = uint32(len(sizes))
-		c.dealt = append(c.dealt[:0], int32(stuckTo))
+		c.dealing.hands[stuckTo] = uint32(len(sizes))
+		c.dealing.to = append(c.dealing.to[:0], int32(stuckTo))
 	} else {
-		c.dealt = c.table.Deal(c.shared.Sequence.Reserve(uint64(len(sizes))), len(sizes), c.hands, c.dealt[:0])
+		c.drawHands(len(sizes))
 	}
-	for _, i := range c.dealt {
-		n := int(c.hands[i])
-		c.hands[i] = 0
+	c.dealHands(s, number, data, sizes, false)
+	return taken, fault
+}
+
+// deals says whether frames may be dealt by the read: nothing asks for a look at
+// each of them. By packet_id each goes its own way.
+func (c *Core) deals() bool {
+	return c.cfg.Route != RoutePacket && !c.table.Empty() && !c.shortage && !c.draining
+}
+
+// drawHands says how many of the next n frames each analyzer gets.
+func (c *Core) drawHands(n int) {
+	d := &c.dealing
+	d.to = c.table.Deal(c.shared.Sequence.Reserve(uint64(n)), n, d.hands, d.to[:0])
+}
+
+// dealHands gives each analyzer its hand of the frames that lie side by side in
+// data. promised: they are admitted already, and find a place in any case.
+func (c *Core) dealHands(s *Source, number uint64, data []byte, sizes []uint32, promised bool) {
+	for _, i := range c.dealing.to {
+		n := int(c.dealing.hands[i])
+		c.dealing.hands[i] = 0
 		c.count.Analyzers[i].Picked += uint64(n)
-		data = c.dealTo(c.links[i], s, number, data, sizes[:n])
+		data = c.dealTo(c.links[i], s, number, data, sizes[:n], promised)
 		number += uint64(n)
 		sizes = sizes[n:]
 	}
-	return taken, fault
 }
 
 // dealTo gives a link the frames of a span, and returns what lies behind them.
 // What the link has no room for goes where a single frame would go.
-func (c *Core) dealTo(l *Link, s *Session, number uint64, data []byte, sizes []uint32) (rest []byte) {
+func (c *Core) dealTo(l *Link, s *Source, number uint64, data []byte, sizes []uint32, promised bool) (rest []byte) {
 	for len(sizes) > 0 {
 		n, bytes := 0, 0
-		if c.open(l) {
-			n, bytes = l.stage.tryAppendSpan(&c.chunks, data, sizes, c.roomFrames(l), c.roomBytes(l), s.slot, number, c.nowMS)
+		if l.open() {
+			n, bytes = l.flight.TryAppendSpan(data, sizes, s.slot, number, c.nowMS)
 		}
 		if n > 0 {
-			l.live += n
-			c.admitted(s, n)
+			c.admitted(s, n, bytes)
 			c.count.Analyzers[l.index].Dispatched += uint64(n)
-			c.touchLink(l)
+			l.touch()
 		} else {
 			n, bytes = 1, int(sizes[0])
-			if !c.place(l, s, number, data[:bytes:bytes]) {
-				c.nackNow(s, number, bytes, protocol.NackBusy, "")
+			if frame := data[:bytes:bytes]; !c.tryPlace(l, s, number, frame) {
+				if promised {
+					c.enqueue(&c.queue, s, number, frame, true, false, true)
+				} else {
+					c.answerRefused(s, number, bytes, protocol.NackBusy, "")
+				}
 			}
 		}
 		number += uint64(n)
@@ -98,10 +128,4 @@ func (c *Core) dealTo(l *Link, s *Session, number uint64, data []byte, sizes []u
 		sizes = sizes[n:]
 	}
 	return data
-}
-
-// deals says whether the frames that come now may be dealt by the read: nothing
-// asks for a look at each of them. By packet_id each goes its own way.
-func (c *Core) deals(s *Session) bool {
-	return c.cfg.Route != RoutePacket && !c.table.Empty() && !c.short && !c.draining && !s.drained
 }

@@ -1,22 +1,25 @@
-package dispatch
+package dispatch_test
 
 import (
 	"math"
+	"net/netip"
 	"testing"
 	"time"
 
 	"sluice/protocol"
+	"sluice/server/dispatch"
+	"sluice/server/pump"
 )
 
 // TestSplitIsExact: over a million first dispatches each analyzer is within 10
 // of its weight, nothing spills and nothing is unaccounted.
 func TestSplitIsExact(t *testing.T) {
-	w := newWorld(t, Defaults(), 40, 30, 20, 10)
+	w := newWorld(t, dispatch.Defaults(), 40, 30, 20, 10)
 	for i := range w.sinks {
 		w.up(i)
 	}
 	total := 1_000_000
-	if testing.Short() || raceEnabled {
+	if testing.Short() || dispatch.RaceEnabled {
 		total = 100_000
 	}
 	for sent := 0; sent < total; sent += 1000 {
@@ -41,7 +44,7 @@ func TestSplitIsExact(t *testing.T) {
 // TestLinkHeedsItsCredit: an analyzer is written what it gave credit for, which the
 // world checks, and all of it; also if it gave more than anybody can count.
 func TestLinkHeedsItsCredit(t *testing.T) {
-	cfg := Defaults()
+	cfg := dispatch.Defaults()
 	cfg.HandOverMin = cfg.LinkWindowFrames // so that credit alone counts
 	for _, window := range []uint64{1, 1000, math.MaxUint64} {
 		w := newWorld(t, cfg, 1)
@@ -72,7 +75,7 @@ func TestLinkHeedsItsCredit(t *testing.T) {
 // one acknowledges a hundred times slower. What the sessions get through must
 // be at least 90 % of what the other three can take.
 func TestSlowAnalyzerDoesNotStallTheOthers(t *testing.T) {
-	w := newWorld(t, Defaults(), 25, 25, 25, 25)
+	w := newWorld(t, dispatch.Defaults(), 25, 25, 25, 25)
 	for i := range w.sinks {
 		w.up(i)
 	}
@@ -105,7 +108,7 @@ func TestSlowAnalyzerDoesNotStallTheOthers(t *testing.T) {
 		}
 		w.now += step
 		if i%4 == 0 {
-			w.turn(func(c *Core) { c.Tick() })
+			w.pump.Tick()
 		}
 	}
 	n := w.check()
@@ -118,44 +121,27 @@ func TestSlowAnalyzerDoesNotStallTheOthers(t *testing.T) {
 
 // TestNoAllocations: a packet's whole way through the core costs none.
 func TestNoAllocations(t *testing.T) {
-	if raceEnabled {
+	if dispatch.RaceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	cfg := Defaults()
-	shared := NewShared(cfg, 4)
-	w := newWorld(t, cfg, 40, 30, 20, 10)
-	w.core, w.shared = New(cfg, shared, 4), shared
-	for i := range w.sinks {
-		w.up(i)
+	w := newWorld(t, dispatch.Defaults(), 40, 30, 20, 10)
+	far := &mutes{w: w}
+	for i := range far.links {
+		far.links[i] = &mute{}
+		far.links[i].conn = w.pump.AddLink(far.links[i], i)
+		w.pump.Received(far.links[i].conn, protocol.AppendWelcome(nil, protocol.Welcome{Version: protocol.Version, Server: "sink",
+			Frames: 32768, Bytes: 1 << 40, MaxFrame: w.cfg.MaxFrame, Compression: dispatch.Accepted}))
 	}
-	s := w.core.Open(nil)
-	var turn []byte
+	agent := w.pump.AddAgent(&mute{}, netip.Addr{}, nil)
+	var turn, read []byte
 	for i := range 1000 {
 		turn = append(turn, packet("a", uint64(i), 100)...)
 	}
-	var links []*Link
-	var sessions []*Session
-	var acked [4]uint64
-	var ack []byte
 	allocs := testing.AllocsPerRun(100, func() {
 		w.now += time.Millisecond
-		w.core.BeginTurn(w.now)
-		w.core.Receive(s, turn)
-		links = w.core.TakeDirtyLinks(links[:0])
-		for _, l := range links {
-			for len(w.core.NextWrite(l)) > 0 {
-			}
-		}
-		for i, l := range w.core.Links() {
-			acked[i] += uint64(l.handed)
-			ack = protocol.AppendAck(ack[:0], acked[i], acked[i]+32768, 1<<40)
-			w.core.ReceiveLink(l, ack)
-		}
-		sessions = w.core.TakeDirtySessions(sessions[:0])
-		for _, s := range sessions {
-			w.core.NextAnswers(s)
-		}
-		links = w.core.TakeDirtyLinks(links[:0])
+		read = append(read[:0], turn...) // what is borrowed may be destroyed
+		w.pump.Received(agent, read)
+		far.ack()
 	})
 	if allocs > 0 {
 		t.Errorf("%.1f allocations for a turn of 1,000 packets", allocs)
@@ -165,24 +151,61 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
+// mute is a transport that counts what is written to it, in frames.
+type mute struct {
+	conn   *pump.Conn
+	frames uint64
+}
+
+func (m *mute) Write(p []byte) {
+	for ; len(p) > 0; p = p[protocol.HeaderSize+int(protocol.FrameLength(p)):] {
+		if !protocol.IsControl(p[protocol.HeaderSize]) {
+			m.frames++
+		}
+	}
+}
+func (m *mute) Full() bool  { return false }
+func (m *mute) CloseWrite() {}
+func (m *mute) Close()      {}
+
+// mutes acknowledge all that they were written.
+type mutes struct {
+	w     *world
+	links [4]*mute
+	out   []byte
+}
+
+func (m *mutes) ack() {
+	for more := true; more; {
+		more = false
+		for _, l := range m.links {
+			was := l.frames
+			m.out = protocol.AppendAck(m.out[:0], l.frames, l.frames+32768, 1<<40)
+			m.w.pump.Received(l.conn, m.out)
+			more = more || l.frames != was
+		}
+	}
+}
+
 // TestBadLengthCostsNoMemory is A3 in the core: 1,000 sessions that declare
 // what cannot be leave nothing behind.
 func TestBadLengthCostsNoMemory(t *testing.T) {
 	for _, length := range [][]byte{{0, 0, 0, 0}, {0, 0x10, 0, 1}, {0x7f, 0xff, 0xff, 0xff}, {0xff, 0xff, 0xff, 0xff}} {
-		w := newWorld(t, Defaults(), 1)
-		before := len(w.core.sessions)
+		w := newWorld(t, dispatch.Defaults(), 1)
+		_, _, before := w.core.Held()
 		for range 1000 {
-			a := &fakeAgent{name: "bad", sent: 1, nacked: map[uint64]protocol.NackCode{}}
-			w.turn(func(c *Core) { a.session = c.Open(a); c.Receive(a.session, length) })
+			a := w.newAgent("bad")
+			a.sent = 1
+			w.receive(a, length)
 			if !a.closed || a.nacked[1] != protocol.NackTooLarge {
 				t.Fatalf("length %x: closed %v, answers %v", length, a.closed, a.lines)
 			}
 		}
-		if used := w.shared.BytesInUse(); used != 0 {
+		if used := w.shared.Budget.Used(); used != 0 {
 			t.Errorf("length %x: %d bytes are still charged", length, used)
 		}
-		if len(w.core.sessions) != before+1 {
-			t.Errorf("length %x: %d slots for connections that came one after the other", length, len(w.core.sessions)-before)
+		if _, _, slots := w.core.Held(); slots != before+1 {
+			t.Errorf("length %x: %d slots for connections that came one after the other", length, slots-before)
 		}
 	}
 }
@@ -190,14 +213,14 @@ func TestBadLengthCostsNoMemory(t *testing.T) {
 // TestDeclaredLengthIsNotBelieved: a session that declares a large frame and
 // sends a little of it is charged for the little.
 func TestDeclaredLengthIsNotBelieved(t *testing.T) {
-	w := newWorld(t, Defaults(), 1)
+	w := newWorld(t, dispatch.Defaults(), 1)
 	a := w.agent("a")
-	w.turn(func(c *Core) { c.Receive(a.session, []byte{0, 0x10, 0, 0, 0x83, 0xa9}) })
-	if used := w.shared.BytesInUse(); used > 4096 {
+	w.receive(a, []byte{0, 0x10, 0, 0, 0x83, 0xa9})
+	if used := w.shared.Budget.Used(); used > 4096 {
 		t.Errorf("%d bytes charged for 6 received", used)
 	}
-	w.turn(func(c *Core) { c.SessionLost(a.session) })
-	if used := w.shared.BytesInUse(); used > 4096 {
+	w.leave(a)
+	if used := w.shared.Budget.Used(); used > 4096 {
 		t.Errorf("%d bytes charged after the session is gone", used)
 	}
 }
@@ -205,20 +228,20 @@ func TestDeclaredLengthIsNotBelieved(t *testing.T) {
 // TestOutOfBudget: without memory a frame is refused from its header, its body
 // is discarded as it arrives, and the next one is found again.
 func TestOutOfBudget(t *testing.T) {
-	cfg := Defaults()
+	cfg := dispatch.Defaults()
 	cfg.ByteBudget = 8 << 10
 	w := newWorld(t, cfg, 1)
 	a := w.agent("a")
 	big := packet("a", 1, 500_000)
 	a.sent = 1
 	for at := 0; at < len(big); at += 10_000 {
-		w.turn(func(c *Core) { c.Receive(a.session, big[at:min(at+10_000, len(big))]) })
+		w.receive(a, big[at:min(at+10_000, len(big))])
 		w.check()
 	}
 	if a.nacked[1] != protocol.NackBusy || a.closed {
 		t.Fatalf("answers %v, closed %v", a.lines, a.closed)
 	}
-	w.turn(func(c *Core) { c.Receive(a.session, protocol.AppendPing(nil, 7)) })
+	w.receive(a, protocol.AppendPing(nil, 7))
 	if last := a.lines[len(a.lines)-1]; last != "PONG 07" {
 		t.Errorf("after the refused body the stream is lost: %v", a.lines)
 	}
@@ -226,8 +249,8 @@ func TestOutOfBudget(t *testing.T) {
 
 // TestAffinity: with --route agent all packets of an agent reach one analyzer.
 func TestAffinity(t *testing.T) {
-	cfg := Defaults()
-	cfg.Route = RouteAgent
+	cfg := dispatch.Defaults()
+	cfg.Route = dispatch.RouteAgent
 	w := newWorld(t, cfg, 40, 30, 20, 10)
 	for i := range w.sinks {
 		w.up(i)
@@ -253,7 +276,7 @@ func TestAffinity(t *testing.T) {
 // an ACK reaches the sender as soon as it has used up the rest, although
 // nothing more settles: the first frame's analyzer never answers.
 func TestSmallCreditIsToldWhenItIsNeeded(t *testing.T) {
-	cfg := Defaults()
+	cfg := dispatch.Defaults()
 	cfg.MaxFrame = 4096
 	w := newWorld(t, cfg, 1, 1)
 	w.up(0)

@@ -1,86 +1,44 @@
 package dispatch
 
-import "sluice/protocol"
+import (
+	"sluice/protocol"
+	"sluice/server/stage"
+)
 
-// Drain stops admission: every session hears GOAWAY 0, what still arrives is
-// answered draining, and what was admitted is settled as ever.
-func (c *Core) Drain() {
-	if c.draining {
-		return
-	}
-	c.draining = true
-	for _, s := range c.sessions {
-		if s != nil && s.observer == nil {
-			c.sayGoaway(s)
-		}
-	}
-}
+// Drain stops admission: what still arrives is answered draining, and what was
+// admitted is settled as ever.
+func (c *Core) Drain() { c.draining = true }
 
-func (c *Core) sayGoaway(s *Session) {
-	if s.gone || s.closing || s.drained {
-		return
-	}
-	s.drained = true
-	c.flushNack(s)
-	s.answers = protocol.AppendGoaway(s.answers, protocol.GoawayDrain, "the distributor is stopping")
-	c.touch(s)
-}
-
-// Unsettled returns how many admitted frames of all sessions have no answer.
+// Unsettled returns how many admitted frames of all sources have no answer.
 func (c *Core) Unsettled() int {
-	n := c.queue.n + c.delayed.n
+	n := c.queue.Len() + c.delayed.Len()
 	for _, l := range c.links {
-		n += l.live + l.waiting.n
+		n += l.flight.Live() + l.waiting.Len()
 	}
 	return n
 }
 
-// Bury makes dead letters of all frames that the distributor answers for and
-// that have no answer yet, wherever they are. For the end of a drain: their
-// senders were told 202 and will not send them again. One that was written to
-// an analyzer may so be delivered twice.
-func (c *Core) Bury() {
+// DeadLetterAll rejects all frames that the distributor answers for and that have
+// no answer yet, wherever they are, so that their owners keep them. For the end of
+// a drain: their senders were told 202 and will not send them again. One that was
+// written to an analyzer may so be delivered twice.
+func (c *Core) DeadLetterAll() {
+	ours := func(e *stage.Entry) bool { return c.sources.all[e.Source].answersFor }
 	for _, l := range c.links {
-		c.reclaim(l, l.handed)
-		for i := 0; i < l.handed; i++ {
-			e := l.stage.at(i)
-			if e.flags&entrySettled == 0 && c.sessions[e.session].owned {
-				taken := l.takeWritten(e)
-				c.buried(&taken)
-			}
-		}
-		c.buryRing(&l.waiting)
+		l.reclaimUnwritten()
+		l.flight.TakeWrittenIf(ours, func(e stage.Entry) { c.reject(&e, protocol.NackDraining, 0, "") })
+		c.rejectIf(&l.waiting, ours)
 	}
-	c.buryRing(&c.queue)
-	c.buryRing(&c.delayed)
+	c.rejectIf(&c.queue, ours)
+	c.rejectIf(&c.delayed, ours)
 }
 
-func (c *Core) buried(e *entry) {
-	c.refused(e, protocol.NackDraining, 0, "")
-}
-
-func (c *Core) buryRing(q *ring) {
-	q.filter(func(e *entry) bool {
-		if !c.sessions[e.session].owned {
-			return true
+func (c *Core) rejectIf(q *stage.WaitQueue, which func(*stage.Entry) bool) {
+	q.TakeIf(func(e *stage.Entry) bool {
+		if !which(e) {
+			return false
 		}
-		c.shared.queued.Add(-1)
-		c.buried(e)
-		return false
+		c.reject(e, protocol.NackDraining, 0, "")
+		return true
 	})
-}
-
-// Finish makes each session's last words of what is settled, and closes it.
-// For the end of a drain, whether everything was settled or not.
-func (c *Core) Finish() {
-	for _, s := range c.sessions {
-		if s != nil && s.observer == nil && !s.gone && !s.closing {
-			s.closing = true
-			c.forgetDeadline(s)
-			c.flushNack(s)
-			s.answers = c.appendAck(s.answers, s)
-			c.dropPartial(s)
-			c.touch(s)
-		}
-	}
 }

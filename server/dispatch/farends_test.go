@@ -1,4 +1,4 @@
-package dispatch
+package dispatch_test
 
 import (
 	"fmt"
@@ -6,55 +6,123 @@ import (
 	"strings"
 
 	"sluice/protocol"
+	"sluice/server/dispatch"
+	"sluice/server/pump"
 )
 
-// fakeAgent is the far end of a session.
+// fakeAgent is the far end of an agent's connection, and its transport.
 type fakeAgent struct {
-	name    string
-	session *Session
-	sent    uint64
-	upTo    uint64
-	frames  uint64 // credit told
-	nacked  map[uint64]protocol.NackCode
-	lines   []string
-	cut     []byte // of an answer whose rest is in the next piece
-	deaf    bool   // does not read: answers stay in the core
-	closed  bool
+	w      *world
+	name   string
+	conn   *pump.Conn
+	sent   uint64
+	upTo   uint64
+	frames uint64 // credit told
+	nacked map[uint64]protocol.NackCode
+	lines  []string
+	cut    []byte // of an answer whose rest is in the next piece
+	deaf   bool   // does not read: answers stay in the core, until it is hung up on
+	closed bool
 }
 
-// fakeSink is the far end of a link.
+func (a *fakeAgent) source() *dispatch.Source { return a.conn.Agent().Source() }
+
+func (a *fakeAgent) Write(p []byte) { a.w.hear(a, p) }
+
+func (a *fakeAgent) Full() bool { return a.deaf && !a.conn.Agent().Closing() }
+
+func (a *fakeAgent) CloseWrite() {
+	a.closed = true
+	a.lines = append(a.lines, "closed")
+	a.w.pump.Closed(a.conn, "")
+}
+
+func (a *fakeAgent) Close() {
+	a.closed = true
+	a.w.pump.Closed(a.conn, "")
+}
+
+// fakeSink is the far end of a link, and its transport.
 type fakeSink struct {
+	w        *world
+	conn     *pump.Conn
 	open     bool
 	number   uint64   // data frames received on this connection
 	acked    uint64   // and acknowledged
 	told     uint64   // credit: frames
 	received []string // packet ids over all connections, in order
 	full     bool     // the socket takes nothing
+	reached  uint64   // bytes of ours that its kernel has
 	lines    []string
 }
 
-// fakeDesk is the observer of an owned session, as the HTTP side of a loop.
+func (s *fakeSink) Full() bool  { return s.full }
+func (s *fakeSink) CloseWrite() {}
+
+func (s *fakeSink) Reached() (uint64, bool) { return s.reached, true }
+func (s *fakeSink) Close() {
+	s.open = false
+	s.w.pump.Closed(s.conn, "closed")
+}
+
+func (s *fakeSink) Write(p []byte) {
+	w := s.w
+	if len(p) > max(dispatch.WriteBytes, w.cfg.MaxFrame+protocol.HeaderSize) {
+		w.t.Fatalf("one write of %d bytes", len(p))
+	}
+	r := protocol.NewFrameReader(strings.NewReader(string(p)), w.cfg.MaxFrame)
+	for {
+		body, err := r.Next()
+		if err != nil {
+			return
+		}
+		if protocol.IsControl(body[0]) {
+			var m protocol.Control
+			if err := protocol.ParseControl(body, &m); err != nil {
+				w.t.Fatal(err)
+			}
+			s.lines = append(s.lines, describe(&m))
+			continue
+		}
+		var scanned protocol.Scanned
+		plain, err := protocol.NewInspector(w.cfg.MaxFrame).Inflate(body)
+		if err != nil {
+			w.t.Fatalf("an analyzer was written a frame that does not inflate: %v", err)
+		}
+		if err := protocol.Scan(plain, &scanned); err != nil {
+			w.t.Fatalf("an analyzer was written a frame that is no packet: %v", err)
+		}
+		if s.number++; s.number > s.told && s.number > s.acked+1 {
+			w.t.Fatalf("an analyzer was written frame %d, its credit is %d", s.number, s.told)
+		}
+		s.received = append(s.received, string(scanned.PacketID))
+	}
+}
+
+// fakeDesk is the owner of a source that we answer for, as an intake is.
 type fakeDesk struct {
-	w       *world
-	session *Session
-	sent    int
-	fates   map[uint64]string
-	lines   []string
+	w      *world
+	source *dispatch.Source
+	sent   int
+	fates  map[uint64]string
+	lines  []string
 }
 
-func (d *fakeDesk) Delivered(n uint64, analyzer, size int) {
-	if size <= protocol.HeaderSize {
-		d.w.t.Fatalf("frame %d of %d bytes was delivered", n, size)
+func (d *fakeDesk) Delivered(first, count uint64, analyzer, bytes int) {
+	if bytes <= int(count)*protocol.HeaderSize {
+		d.w.t.Fatalf("%d frames of %d bytes were delivered", count, bytes)
 	}
-	d.fate(n, fmt.Sprintf("delivered to %d", analyzer))
+	for n := first; n < first+count; n++ {
+		d.fate(n, fmt.Sprintf("delivered to %d", analyzer))
+	}
 }
 
-func (d *fakeDesk) Refused(n uint64, code protocol.NackCode, frame []byte) {
+func (d *fakeDesk) Refused(r *dispatch.Refusal) {
 	var s protocol.Scanned
-	if err := protocol.Scan(frame[protocol.HeaderSize:], &s); err != nil || int(protocol.FrameLength(frame)) != len(frame)-protocol.HeaderSize {
-		d.w.t.Fatalf("the dead letter of frame %d is no packet: %v", n, err)
+	if err := protocol.Scan(r.Frame[protocol.HeaderSize:], &s); err != nil || int(protocol.FrameLength(r.Frame)) != len(r.Frame)-protocol.HeaderSize {
+		d.w.t.Fatalf("the dead letter of frame %d is no packet: %v", r.Number, err)
 	}
-	d.fate(n, fmt.Sprintf("dead letter %s (%v)", s.PacketID, code))
+	d.fate(r.Number, fmt.Sprintf("dead letter %s (%v)", s.PacketID, r.Code))
 }
 
 // fate checks that each frame has one.
@@ -66,66 +134,10 @@ func (d *fakeDesk) fate(n uint64, what string) {
 	d.lines = append(d.lines, fmt.Sprintf("%d %s", n, what))
 }
 
-func (w *world) writeLink(l *Link) {
-	sink := w.sinks[l.index]
-	if l.Conn == nil || sink.full {
-		return
-	}
-	sink.lines = append(sink.lines, controls(w.t, w.core.NextControl(l))...)
-	for {
-		out := w.core.NextWrite(l)
-		if len(out) == 0 {
-			return
-		}
-		if len(out) > max(writeBytes, w.cfg.MaxFrame+protocol.HeaderSize) {
-			w.t.Fatalf("one write of %d bytes", len(out))
-		}
-		r := protocol.NewFrameReader(strings.NewReader(string(out)), w.cfg.MaxFrame)
-		for {
-			body, err := r.Next()
-			if err != nil {
-				break
-			}
-			var s protocol.Scanned
-			plain, err := protocol.NewInspector(w.cfg.MaxFrame).Inflate(body)
-			if err != nil {
-				w.t.Fatalf("link %d was written a frame that does not inflate: %v", l.index, err)
-			}
-			if err := protocol.Scan(plain, &s); err != nil {
-				w.t.Fatalf("link %d was written a frame that is no packet: %v", l.index, err)
-			}
-			if sink.number++; sink.number > sink.told && sink.number > sink.acked+1 {
-				w.t.Fatalf("link %d was written frame %d, its credit is %d", l.index, sink.number, sink.told)
-			}
-			sink.received = append(sink.received, string(s.PacketID))
-		}
-	}
-}
-
-func (w *world) writeSession(s *Session) {
-	a, ok := s.Conn.(*fakeAgent)
-	if !ok {
-		return
-	}
-	if a.deaf { // as the loop does when the socket is full
-		w.core.Unread(s)
-		if !s.Closing() {
-			return
-		}
-	}
-	out := w.core.NextAnswers(s)
-	w.hear(a, out)
-	if s.Spoken() || a.deaf {
-		a.closed = true
-		a.lines = append(a.lines, "closed")
-		w.core.SessionLost(s)
-	}
-}
-
 // hear checks the rules that every answer obeys.
 func (w *world) hear(a *fakeAgent, out []byte) {
 	var m protocol.Control
-	if len(out) > answerPiece+protocol.MaxControlFrame {
+	if len(out) > 20<<10 {
 		w.t.Fatalf("%s was told %d bytes at once", a.name, len(out))
 	}
 	if len(a.cut) > 0 {
@@ -183,19 +195,6 @@ func describe(m *protocol.Control) string {
 		return fmt.Sprintf("GOAWAY %v %q", protocol.GoawayCode(m.Code), m.Text)
 	}
 	return fmt.Sprintf("opcode %d", m.Op)
-}
-
-func controls(t tester, out []byte) (lines []string) {
-	var m protocol.Control
-	for len(out) > 0 {
-		size := protocol.HeaderSize + int(protocol.FrameLength(out))
-		if err := protocol.ParseControl(out[protocol.HeaderSize:size], &m); err != nil {
-			t.Fatal(err)
-		}
-		lines = append(lines, describe(&m))
-		out = out[size:]
-	}
-	return lines
 }
 
 // packet makes a valid frame whose id names the agent and the number.

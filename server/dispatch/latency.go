@@ -21,9 +21,9 @@ func LatencyBound(i int) time.Duration {
 	return time.Duration((5+uint64(i&3))<<(i/4)) * time.Microsecond / 4
 }
 
-// add counts n frames that took d. A run of frames that one write handed over
+// count counts n frames that took d. A run of frames that one write handed over
 // and one ACK settled is one call.
-func (h *Latency) add(d time.Duration, n uint64) {
+func (h *Latency) count(d time.Duration, n uint64) {
 	us := uint64(max(d/time.Microsecond, 1))
 	exp := 0
 	for v := us; v > 1; v >>= 1 {

@@ -18,7 +18,7 @@ func TestLatencyBuckets(t *testing.T) {
 	var sum time.Duration
 	for _, d := range times {
 		var h Latency
-		h.add(d, 3)
+		h.count(d, 3)
 		i := slices.Index(h.Buckets[:], 3)
 		us := max(d.Truncate(time.Microsecond), time.Microsecond)
 		if i < 0 || us >= LatencyBound(i) || i > 0 && us < LatencyBound(i-1) {
@@ -36,7 +36,7 @@ func TestLatencyBuckets(t *testing.T) {
 
 func TestLatencyBeyondTheLastBucket(t *testing.T) {
 	var h Latency
-	h.add(time.Hour, 2)
+	h.count(time.Hour, 2)
 	if h.Buckets[LatencyBuckets-1] != 2 || h.Micros != 2*3600*1e6 || h.Quantile(1) != LatencyBound(LatencyBuckets-1) {
 		t.Errorf("%+v", h)
 	}
@@ -47,8 +47,8 @@ func TestLatencyQuantiles(t *testing.T) {
 	if h.Quantile(0.5) != 0 {
 		t.Error("a quantile of nothing")
 	}
-	h.add(time.Millisecond, 98)
-	h.add(time.Second, 2)
+	h.count(time.Millisecond, 98)
+	h.count(time.Second, 2)
 	sum.Add(&h)
 	sum.Add(&h)
 	for _, tc := range []struct {

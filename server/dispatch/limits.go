@@ -11,7 +11,7 @@ type Config struct {
 	SessionWindowFrames int // unsettled data frames that a session may have
 	SessionWindowBytes  int // unsettled bytes, headers included
 
-	HeldFrames int // frames of all sessions that a core never needs to do with less; see credit.go
+	HeldFrames int // lower bound of the credit in frames that all senders share; see credit.go
 
 	LinkWindowFrames int // frames that one link's stage may hold, written or not
 	LinkWindowBytes  int // bytes that one link's stage may hold
@@ -34,10 +34,11 @@ type Config struct {
 	Handshake   time.Duration // longest wait for an analyzer's WELCOME
 	SpillAfter  time.Duration // age of the oldest unacknowledged frame that makes a link stale
 
-	PartialFrame time.Duration // longest time for one frame to arrive
+	PartialFrame time.Duration // a frame that is not complete must bring FloorRate over each such span
 	WriteStall   time.Duration // longest time for a sender to leave its answers unread
 	Idle         time.Duration // a sender that said HELLO and is silent with nothing in flight for so long is PINGed; 0: never
 	IdleAnswer   time.Duration // longest wait for its answer
+	FirstFrame   time.Duration // longest time for the first frame of a connection to come
 	IdlePlain    time.Duration // a sender that said no HELLO and is silent for so long is hung up on; 0: never
 
 	Strict bool  // a frame waits for the analyzer that was picked for it
@@ -55,27 +56,14 @@ const (
 	RoutePacket
 )
 
+// FloorRate is what an incomplete frame must bring at least, in bytes a second: an
+// agent behind 8 kbit/s is slow, one below this is stuck, or pretends to be.
+const FloorRate = 128
+
 const (
-	// chunkBytes is the size of a standard chunk: what one turn reads at most,
-	// so that a turn's frames for one link lie in one or two pieces.
-	chunkBytes = 256 << 10
 	// writeBytes bounds one write to a link: more would only lie in the
 	// event loop's own buffer, out of our reach.
 	writeBytes = 256 << 10
-	// answerBytes bounds the NACKs that wait for a sender which does not read.
-	answerBytes = 64 << 10
-	// answerPiece is the most answers that a session's socket is given at once:
-	// what the event loop must hold if the sender does not read.
-	answerPiece = 16 << 10
-	// freeAnswerBytes of waiting answers are not charged to the budget: they are
-	// part of what a connection costs.
-	freeAnswerBytes = 4 << 10
-	// spareChunks is how many free chunks a core keeps: 8 MiB.
-	spareChunks = 32
-	// sparePartials is how many empty partial-frame buffers a core keeps.
-	sparePartials = 32
-	// sparePartialBytes is the largest of them worth keeping.
-	sparePartialBytes = 64 << 10
 	// maxRetryDelay ends the doubling of RetryDelay when MaxRetries is large.
 	maxRetryDelay = 30 * time.Second
 )
@@ -105,10 +93,12 @@ func Defaults() Config {
 		HealthCheck:         5 * time.Second,
 		Handshake:           5 * time.Second,
 		SpillAfter:          200 * time.Millisecond,
-		PartialFrame:        10 * time.Second,
+		PartialFrame:        30 * time.Second,
 		WriteStall:          30 * time.Second,
 		Idle:                time.Minute,
 		IdleAnswer:          10 * time.Second,
+		FirstFrame:          30 * time.Second,
+		IdlePlain:           10 * time.Minute,
 		Name:                "sluice",
 	}
 }

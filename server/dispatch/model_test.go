@@ -1,4 +1,4 @@
-package dispatch
+package dispatch_test
 
 import (
 	"math"
@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sluice/protocol"
+	"sluice/server/dispatch"
 )
 
 // TestAnyHistory drives the core with random histories, cut streams included,
@@ -16,13 +17,13 @@ import (
 // has its one fate.
 func TestAnyHistory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		cfg := Defaults()
+		cfg := dispatch.Defaults()
 		cfg.MaxQueueFrames = rapid.SampledFrom([]int{0, 5, 100, 5000}).Draw(t, "queue")
 		cfg.LinkWindowFrames = rapid.SampledFrom([]int{1, 4, 64, 32768}).Draw(t, "link window")
 		cfg.SessionWindowFrames = rapid.SampledFrom([]int{2, 64, 4096}).Draw(t, "session window")
 		cfg.ByteBudget = rapid.SampledFrom([]int64{1 << 20, 256 << 20}).Draw(t, "budget")
 		cfg.Strict = rapid.Bool().Draw(t, "strict")
-		cfg.Route = rapid.SampledFrom([]Route{RouteWeighted, RouteWeighted, RouteAgent, RoutePacket}).Draw(t, "route")
+		cfg.Route = rapid.SampledFrom([]dispatch.Route{dispatch.RouteWeighted, dispatch.RouteWeighted, dispatch.RouteAgent, dispatch.RoutePacket}).Draw(t, "route")
 		weights := make([]float64, rapid.IntRange(1, 5).Draw(t, "analyzers"))
 		for i := range weights {
 			weights[i] = float64(rapid.IntRange(0, 10).Draw(t, "weight"))
@@ -51,38 +52,38 @@ func TestAnyHistory(t *testing.T) {
 				}
 				cut := rapid.IntRange(0, len(data)).Draw(t, "cut")
 				held[name] = append([]byte(nil), data[cut:]...)
-				w.turn(func(c *Core) { c.Receive(a.session, data[:cut:cut]) })
+				w.receive(a, data[:cut:cut])
 			},
 			"submit": func(t *rapid.T) {
 				w.submit(rapid.IntRange(1, 20).Draw(t, "count"), rapid.IntRange(0, 2000).Draw(t, "size"))
 			},
 			"bury": func(t *rapid.T) {
-				w.turn(func(c *Core) { c.Bury() })
+				w.turn(func(c *dispatch.Core) { c.DeadLetterAll() })
 				if open := w.desk.sent - len(w.desk.fates); open != 0 {
-					t.Fatalf("%d submitted frames have no fate after Bury", open)
+					t.Fatalf("%d submitted frames have no fate after DeadLetterAll", open)
 				}
 			},
 			"up": func(t *rapid.T) {
-				if i := sinks.Draw(t, "sink"); w.core.links[i].state == linkClosed {
+				if i := sinks.Draw(t, "sink"); w.core.Links()[i].Closed() {
 					w.up(i)
 				}
 			},
 			"ack": func(t *rapid.T) {
-				if i := sinks.Draw(t, "sink"); w.core.links[i].state == linkReady {
+				if i := sinks.Draw(t, "sink"); w.core.Links()[i].Ready() {
 					w.ack(i, rapid.IntRange(0, 30).Draw(t, "count"))
 				}
 			},
 			"nack": func(t *rapid.T) {
 				i := sinks.Draw(t, "sink")
 				sink := w.sinks[i]
-				if w.core.links[i].state != linkReady || sink.acked >= sink.number {
+				if w.core.Links()[i].Ready() == false || sink.acked >= sink.number {
 					return
 				}
 				n := sink.acked + uint64(rapid.IntRange(1, int(sink.number-sink.acked)).Draw(t, "n"))
 				count := uint64(rapid.IntRange(1, int(sink.number-n+1)).Draw(t, "count"))
 				code := protocol.NackCode(rapid.IntRange(1, 6).Draw(t, "code"))
 				data := protocol.AppendNack(nil, n, code, 50*time.Millisecond, "", count)
-				w.turn(func(c *Core) { c.ReceiveLink(c.links[i], data) })
+				w.answer(i, data)
 			},
 			"lose": func(t *rapid.T) { w.lose(sinks.Draw(t, "sink")) },
 			"leave": func(t *rapid.T) {
@@ -91,7 +92,7 @@ func TestAnyHistory(t *testing.T) {
 				if a == nil {
 					return
 				}
-				w.turn(func(c *Core) { c.SessionLost(a.session) })
+				w.leave(a)
 				delete(w.agents, name)
 				delete(held, name)
 			},
@@ -107,8 +108,8 @@ func TestAnyHistory(t *testing.T) {
 // heal ends all faults and waits; then nothing may be left open.
 func heal(w *world) {
 	for range 400 {
-		for i, l := range w.core.links {
-			if l.state == linkClosed {
+		for i, l := range w.core.Links() {
+			if l.Closed() {
 				w.up(i)
 			}
 			w.ack(i, 1<<20)
@@ -127,13 +128,13 @@ func heal(w *world) {
 		w.t.Fatalf("after healing %d frames wait and %d are in flight", n.Queued, n.InFlight)
 	}
 	for _, a := range w.agents {
-		if !a.closed && a.session.seq.UpTo() != a.session.number {
-			w.t.Fatalf("agent %s: %d frames received, settled up to %d", a.name, a.session.number, a.session.seq.UpTo())
+		if !a.closed && a.source().SettledUpTo() != a.source().Number() {
+			w.t.Fatalf("agent %s: %d frames received, settled up to %d", a.name, a.source().Number(), a.source().SettledUpTo())
 		}
 	}
-	for _, l := range w.core.links {
-		if l.live != 0 || l.stage.bytes != 0 {
-			w.t.Fatalf("link %d holds %d frames, %d bytes", l.index, l.live, l.stage.bytes)
+	for _, l := range w.core.Links() {
+		if _, _, bytes := l.Window(); l.InFlight() != 0 || bytes != 0 {
+			w.t.Fatalf("link %d holds %d frames, %d bytes", l.Index(), l.InFlight(), bytes)
 		}
 	}
 }

@@ -2,4 +2,4 @@
 
 package dispatch
 
-const raceEnabled = false
+const RaceEnabled = false

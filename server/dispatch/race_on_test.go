@@ -2,4 +2,4 @@
 
 package dispatch
 
-const raceEnabled = true
+const RaceEnabled = true

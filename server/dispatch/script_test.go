@@ -1,4 +1,4 @@
-package dispatch
+package dispatch_test
 
 import (
 	"bufio"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sluice/protocol"
+	"sluice/server/dispatch"
 )
 
 var update = flag.Bool("update", false, "write the golden output of the scripts anew")
@@ -72,7 +73,7 @@ func runScript(t *testing.T, script string) string {
 
 // scriptWorld: world 40 30 queue=3 strict retries=1
 func scriptWorld(t *testing.T, words []string) *world {
-	cfg := Defaults()
+	cfg := dispatch.Defaults()
 	var weights []float64
 	for _, word := range words {
 		key, value, isOption := strings.Cut(word, "=")
@@ -99,7 +100,7 @@ func scriptWorld(t *testing.T, words []string) *world {
 		case key == "retries":
 			cfg.MaxRetries = n
 		case key == "route" && value == "agent":
-			cfg.Route = RouteAgent
+			cfg.Route = dispatch.RouteAgent
 		default:
 			t.Fatalf("unknown option %q", word)
 		}
@@ -127,6 +128,8 @@ func command(t *testing.T, w *world, out *strings.Builder, words []string) {
 			break
 		}
 		w.up(num(1, 0))
+	case "connect": // agent
+		w.agent(words[1])
 	case "send": // agent count size
 		w.send(words[1], num(2, 1), num(3, 10))
 	case "raw": // agent hex bytes
@@ -136,34 +139,32 @@ func command(t *testing.T, w *world, out *strings.Builder, words []string) {
 			t.Fatal(err)
 		}
 		a.sent++
-		w.turn(func(c *Core) { c.Receive(a.session, data) })
+		w.receive(a, data)
 	case "badbody": // a data frame that is no packet
 		a := w.agent(words[1])
 		for range num(2, 1) {
 			a.sent++
-			w.turn(func(c *Core) { c.Receive(a.session, protocol.AppendFrame(nil, []byte{0xc3})) })
+			w.receive(a, protocol.AppendFrame(nil, []byte{0xc3}))
 		}
 	case "submit": // count size: frames that we answer for
 		w.submit(num(1, 1), num(2, 10))
 	case "bury":
-		w.turn(func(c *Core) { c.Bury() })
+		w.turn(func(c *dispatch.Core) { c.DeadLetterAll() })
 	case "part": // agent bytes: so many bytes of a frame, once
 		a := w.agent(words[1])
 		frame := packet(words[1], a.sent+1, 100)
-		w.turn(func(c *Core) { c.Receive(a.session, frame[:num(2, 1)]) })
+		w.receive(a, frame[:num(2, 1)])
 	case "rest": // agent bytes: and the rest of it
 		a := w.agent(words[1])
 		a.sent++
 		frame := packet(words[1], a.sent, 100)
-		w.turn(func(c *Core) { c.Receive(a.session, frame[num(2, 1):]) })
+		w.receive(a, frame[num(2, 1):])
 	case "hello":
 		a := w.agent(words[1])
-		w.turn(func(c *Core) {
-			c.Receive(a.session, protocol.AppendHello(nil, protocol.Hello{Version: protocol.Version, Agent: words[1]}))
-		})
+		w.receive(a, protocol.AppendHello(nil, protocol.Hello{Version: protocol.Version, Agent: words[1]}))
 	case "answer": // agent: to a PING
 		a := w.agent(words[1])
-		w.turn(func(c *Core) { c.Receive(a.session, protocol.AppendPong(nil, []byte{1})) })
+		w.receive(a, protocol.AppendPong(nil, []byte{1}))
 	case "deaf": // agent: its socket takes nothing
 		w.agent(words[1]).deaf = true
 	case "hold": // sink: keep it out of the table
@@ -179,23 +180,21 @@ func command(t *testing.T, w *world, out *strings.Builder, words []string) {
 			}
 		}
 		data := protocol.AppendNack(nil, uint64(num(2, 1)), code, 100*time.Millisecond, "no", uint64(num(3, 1)))
-		w.turn(func(c *Core) { c.ReceiveLink(c.links[num(1, 0)], data) })
+		w.answer(num(1, 0), data)
 	case "falseack":
 		data := protocol.AppendAck(nil, uint64(num(2, 1)), 1<<20, 1<<40)
-		w.turn(func(c *Core) { c.ReceiveLink(c.links[num(1, 0)], data) })
+		w.answer(num(1, 0), data)
 	case "goaway":
-		w.turn(func(c *Core) {
-			c.ReceiveLink(c.links[num(1, 0)], protocol.AppendGoaway(nil, protocol.GoawayDrain, "restart"))
-		})
+		w.answer(num(1, 0), protocol.AppendGoaway(nil, protocol.GoawayDrain, "restart"))
 	case "pong":
-		w.turn(func(c *Core) { c.ReceiveLink(c.links[num(1, 0)], protocol.AppendPong(nil, []byte{1})) })
+		w.answer(num(1, 0), protocol.AppendPong(nil, []byte{1}))
 	case "lose":
 		w.lose(num(1, 0))
 	case "full":
 		w.sinks[num(1, 0)].full = true
 	case "leave":
 		a := w.agent(words[1])
-		w.turn(func(c *Core) { c.SessionLost(a.session) })
+		w.leave(a)
 	case "wait":
 		d, err := time.ParseDuration(words[1])
 		if err != nil {
@@ -203,7 +202,7 @@ func command(t *testing.T, w *world, out *strings.Builder, words []string) {
 		}
 		w.advance(d)
 	case "drain":
-		w.turn(func(c *Core) { c.Drain() })
+		w.pump.Drain()
 	case "ledger":
 		n := w.check()
 		fmt.Fprintf(out, "received=%d delivered=%d rejected=[%s] redispatched=%d spilled=%d dead_lettered=%d abandoned=%d queued=%d in_flight=%d\n",

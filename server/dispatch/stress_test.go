@@ -1,4 +1,4 @@
-package dispatch
+package dispatch_test
 
 import (
 	"fmt"
@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"sluice/protocol"
+	"sluice/server/dispatch"
+	"sluice/server/pump"
+	"sluice/server/stage"
 )
 
 // These are faults that reviewers found in real processes; each failed before
@@ -14,8 +17,8 @@ import (
 // TestFullBudgetDrains: a queue that has used up the whole byte budget is
 // emptied as soon as an analyzer comes, although moving a frame copies it.
 func TestFullBudgetDrains(t *testing.T) {
-	cfg := Defaults()
-	cfg.ByteBudget = 4 * chunkBytes
+	cfg := dispatch.Defaults()
+	cfg.ByteBudget = 4 * stage.ChunkBytes
 	w := newWorld(t, cfg, 1, 1)
 	w.send("a", 1000, 2000)
 	n := w.check()
@@ -25,7 +28,7 @@ func TestFullBudgetDrains(t *testing.T) {
 	w.up(0)
 	w.up(1)
 	for range 100 {
-		w.advance(TickEvery)
+		w.advance(dispatch.TickEvery)
 		w.ack(0, 1<<20)
 		w.ack(1, 1<<20)
 		w.check()
@@ -41,13 +44,13 @@ func TestCutControlFrameIsNeverNumbered(t *testing.T) {
 	ping := protocol.AppendPing(nil, 1<<40)
 	for cut := 1; cut < len(ping); cut++ {
 		t.Run(fmt.Sprint(cut), func(t *testing.T) {
-			cfg := Defaults()
+			cfg := dispatch.Defaults()
 			cfg.ByteBudget = 1
 			w := newWorld(t, cfg, 1)
 			a := w.agent("a")
-			w.turn(func(c *Core) { c.Receive(a.session, ping[:cut]) })
-			w.turn(func(c *Core) { c.Receive(a.session, ping[cut:]) })
-			if a.session.number != 0 || len(a.nacked) != 0 {
+			w.receive(a, ping[:cut])
+			w.receive(a, ping[cut:])
+			if a.source().Number() != 0 || len(a.nacked) != 0 {
 				t.Errorf("a PING cut after %d bytes was numbered: %v", cut, a.lines)
 			}
 			if cut > protocol.HeaderSize && !a.closed {
@@ -61,20 +64,20 @@ func TestCutControlFrameIsNeverNumbered(t *testing.T) {
 // TestNothingWaitsBehindBusy: what was not written to an analyzer that says
 // busy goes to the other one.
 func TestNothingWaitsBehindBusy(t *testing.T) {
-	w := newWorld(t, Defaults(), 1, 1)
+	w := newWorld(t, dispatch.Defaults(), 1, 1)
 	w.up(0)
 	w.up(1)
 	w.send("a", 4000, 10)
-	handed := w.core.links[0].handed
-	if handed >= w.core.links[0].stage.n {
+	handed, held, _ := w.core.Links()[0].Window()
+	if handed >= held {
 		t.Fatal("everything was written: nothing is left to wait")
 	}
 	busy := protocol.AppendNack(nil, 1, protocol.NackBusy, 10*time.Second, "", uint64(handed))
 	busy = protocol.AppendAck(busy, uint64(handed), 1<<20, 1<<40)
-	w.turn(func(c *Core) { c.ReceiveLink(c.links[0], busy) })
+	w.answer(0, busy)
 	for range 50 {
 		w.ack(1, 1<<20)
-		w.advance(TickEvery)
+		w.advance(dispatch.TickEvery)
 	}
 	if n := w.check(); n.Delivered != 4000 {
 		t.Errorf("%d of 4,000 delivered while one analyzer is busy for 10 s", n.Delivered)
@@ -84,13 +87,13 @@ func TestNothingWaitsBehindBusy(t *testing.T) {
 // TestOurOwnPauseIsNobodysSilence: after the loop itself stood still, healthy
 // analyzers keep their links.
 func TestOurOwnPauseIsNobodysSilence(t *testing.T) {
-	w := newWorld(t, Defaults(), 1, 1)
+	w := newWorld(t, dispatch.Defaults(), 1, 1)
 	w.up(0)
 	w.up(1)
 	w.advance(time.Second)
 	w.send("a", 100, 10)
 	w.now += 5 * time.Second // and the ACKs lie unread in the sockets
-	w.turn(func(c *Core) { c.Tick() })
+	w.pump.Tick()
 	w.ack(0, 1<<20)
 	w.ack(1, 1<<20)
 	w.advance(100 * time.Millisecond)
@@ -108,36 +111,21 @@ func TestOurOwnPauseIsNobodysSilence(t *testing.T) {
 // TestManyNacksToOneWhoReads: answers that do not merge are no reason to hang
 // up on a sender that reads; on one that does not, they are.
 func TestManyNacksToOneWhoReads(t *testing.T) {
-	w := newWorld(t, Defaults(), 1)
+	w := newWorld(t, dispatch.Defaults(), 1)
 	w.up(0)
-	w.core.cfg.HandOverMin = 1 << 20
+	w.core.SetHandOverMin(1 << 20)
 	w.send("a", 4000, 10)
 	var nacks []byte
 	for n := uint64(1); n <= 4000; n += 2 {
 		nacks = protocol.AppendNack(nacks, n, protocol.NackInvalid, 0, "sixty-five bytes of text that tell what is wrong with this packet", 1)
 	}
 	nacks = protocol.AppendAck(nacks, 4000, 1<<20, 1<<40)
-	w.turn(func(c *Core) { c.ReceiveLink(c.links[0], nacks) })
+	w.answer(0, nacks)
 	a := w.agents["a"]
 	if a.closed || a.upTo != 4000 || len(a.nacked) != 2000 {
 		t.Errorf("closed %v, acknowledged up to %d, %d refusals", a.closed, a.upTo, len(a.nacked))
 	}
 	w.check()
-}
-
-// TestOldNacksAreCheap: a NACK that names everything ever acknowledged is a
-// late answer, counted in one step.
-func TestOldNacksAreCheap(t *testing.T) {
-	w := newWorld(t, Defaults(), 1)
-	w.up(0)
-	l := w.core.links[0]
-	l.acked = 1 << 62 // a history that no loop could walk
-	w.send("a", 1, 10)
-	old := protocol.AppendNack(nil, 1, protocol.NackBusy, 0, "", 1<<62)
-	w.turn(func(c *Core) { c.ReceiveLink(l, old) })
-	if n := w.check(); n.LateAnswers != 1<<62 || n.InFlight != 1 {
-		t.Errorf("late %d, in flight %d", n.LateAnswers, n.InFlight)
-	}
 }
 
 // TestPingEcho: x comes back as it was up to 64 bytes; a longer one is a
@@ -147,13 +135,13 @@ func TestPingEcho(t *testing.T) {
 		x := append([]byte{0xd9, byte(text)}, make([]byte, text)...)
 		return protocol.AppendFrame(nil, append([]byte{0x92, byte(protocol.OpPing)}, x...))
 	}
-	w := newWorld(t, Defaults(), 1)
+	w := newWorld(t, dispatch.Defaults(), 1)
 	a := w.agent("a")
-	w.turn(func(c *Core) { c.Receive(a.session, ping(62)) })
+	w.receive(a, ping(62))
 	if want := fmt.Sprintf("PONG d93e%0124d", 0); a.closed || len(a.lines) != 1 || a.lines[0] != want {
 		t.Errorf("64 bytes: closed %v, heard %v", a.closed, a.lines)
 	}
-	w.turn(func(c *Core) { c.Receive(a.session, ping(63)) })
+	w.receive(a, ping(63))
 	if !a.closed {
 		t.Errorf("65 bytes: heard %v", a.lines)
 	}
@@ -163,7 +151,7 @@ func TestPingEcho(t *testing.T) {
 // once, with answers that do not merge, in one read after the other, that
 // never reads: it is hung up on, and what it costs is charged and given back.
 func TestInvalidFramesAreNoFloodOfAnswers(t *testing.T) {
-	w := newWorld(t, Defaults(), 1)
+	w := newWorld(t, dispatch.Defaults(), 1)
 	w.up(0)
 	a := w.agent("a")
 	a.deaf = true
@@ -178,10 +166,10 @@ func TestInvalidFramesAreNoFloodOfAnswers(t *testing.T) {
 			break
 		}
 		a.sent += 40_000
-		w.core.BeginTurn(w.now)
-		w.core.Receive(a.session, data)
-		most = max(most, w.shared.BytesInUse())
-		w.flush()
+		w.pump.Do(func(*pump.Pump) {
+			a.conn.Agent().Receive(data)
+			most = max(most, w.shared.Budget.Used())
+		})
 	}
 	if !a.closed {
 		t.Error("it was never hung up on")
@@ -189,7 +177,72 @@ func TestInvalidFramesAreNoFloodOfAnswers(t *testing.T) {
 	if most == 0 || most > 1<<20 {
 		t.Errorf("its answers took up to %d bytes of the budget", most)
 	}
-	if used := w.shared.BytesInUse(); used != 0 {
+	if used := w.shared.Budget.Used(); used != 0 {
 		t.Errorf("%d bytes are still charged", used)
+	}
+}
+
+// TestSlowIsNotLate: a limit is on progress. A frame that drips in at 200 bytes a
+// second is taken in the end, one at 100 is not.
+func TestSlowIsNotLate(t *testing.T) {
+	for _, rate := range []int{200, 100} {
+		w := newWorld(t, dispatch.Defaults(), 1)
+		a := w.agent("a")
+		a.sent = 1
+		frame := packet("a", 1, 20_000)
+		for at := 0; at < len(frame) && !a.closed; at += rate {
+			w.receive(a, frame[at:min(at+rate, len(frame))])
+			w.advance(time.Second)
+		}
+		if want := rate < dispatch.FloorRate; a.closed != want {
+			t.Errorf("%d bytes a second: hung up on is %v, want %v", rate, a.closed, want)
+		}
+		if n := w.check(); n.Queued != uint64(rate/200) {
+			t.Errorf("%d bytes a second: %d frames were taken", rate, n.Queued)
+		}
+	}
+}
+
+// TestASlowLinkIsNotStuck: an analyzer that says nothing while our bytes are still
+// on their way to it is not silent; when they have arrived, it is.
+func TestASlowLinkIsNotStuck(t *testing.T) {
+	w := newWorld(t, dispatch.Defaults(), 1)
+	w.up(0)
+	w.send("a", 100, 1000)
+	for range 600 { // a minute, far beyond the limits for silence and for progress
+		w.sinks[0].reached += 10
+		w.advance(100 * time.Millisecond)
+	}
+	if n := w.check(); n.Analyzers[0].Links != 1 || n.Redispatched != 0 {
+		t.Fatalf("given up while bytes were on their way: %+v", n)
+	}
+	w.advance(3 * time.Second) // no byte arrives any more, and none comes back
+	if n := w.check(); n.Analyzers[0].Links != 0 {
+		t.Error("a stuck link is kept")
+	}
+}
+
+// TestUnavailablePausesTheFrame: an analyzer that cannot take one packet now is
+// given others meanwhile.
+func TestUnavailablePausesTheFrame(t *testing.T) {
+	w := newWorld(t, dispatch.Defaults(), 1)
+	w.up(0)
+	w.send("a", 1, 10)
+	w.answer(0, protocol.AppendNack(nil, 1, protocol.NackUnavailable, 5*time.Second, "its index is locked", 1))
+	w.answer(0, protocol.AppendAck(nil, 1, 1<<20, 1<<40))
+	w.sinks[0].acked = 1
+	w.send("a", 10, 10)
+	w.ack(0, 10)
+	if n := w.check(); n.Delivered != 10 || n.Queued != 1 {
+		t.Errorf("%d of 10 others were delivered, %d wait", n.Delivered, n.Queued)
+	}
+	w.advance(4 * time.Second)
+	if got := w.sinks[0].number; got != 11 {
+		t.Errorf("it was tried again too early: %d frames were written", got)
+	}
+	w.advance(2 * time.Second)
+	w.ack(0, 1)
+	if n := w.check(); n.Delivered != 11 {
+		t.Errorf("%d of 11 were delivered", n.Delivered)
 	}
 }

@@ -49,17 +49,17 @@ func (l *Listener) acceptOne() error {
 	if err != nil {
 		return err
 	}
-	leave, refused := l.doors.enter(c.RemoteAddr())
+	leave, refused := l.limiter.enter(c.RemoteAddr())
 	switch refused {
-	case fullHouse:
+	case limitReached:
 		l.counts.refusedLimit.Add(1)
-		limit, _ := l.doors.limits()
+		limit, _ := l.limiter.limits()
 		l.log.Warn("refused a connection: all of them are in use", "peer", c.RemoteAddr(), "max_connections", limit)
 		l.refuse(c, "too many connections; come again later")
 		return nil
-	case fullAddress:
+	case addressLimitReached:
 		l.counts.refusedPerIP.Add(1)
-		_, limit := l.doors.limits()
+		_, limit := l.limiter.limits()
 		l.log.Warn("refused a connection: too many from one address", "peer", c.RemoteAddr(), "max_connections_per_ip", limit)
 		l.refuse(c, "too many connections from one address")
 		return nil
@@ -79,9 +79,9 @@ func (l *Listener) acceptOne() error {
 }
 
 func (l *Listener) fewest() Loop {
-	best, least := l.loops[0], l.loops[0].Sessions()
+	best, least := l.loops[0], l.loops[0].Agents()
 	for _, lp := range l.loops[1:] {
-		if n := lp.Sessions(); n < least {
+		if n := lp.Agents(); n < least {
 			best, least = lp, n
 		}
 	}

@@ -233,8 +233,8 @@ func TestLoopsShareAStorm(t *testing.T) {
 			f.end()
 		}
 	}
-	if c := l.Counters(); c.Open != 0 || c.Accepted != uint64(2*agents)-uint64(left) || len(l.doors.bySource) != 0 {
-		t.Errorf("%+v, %d sources", c, len(l.doors.bySource))
+	if c := l.Counters(); c.Open != 0 || c.Accepted != uint64(2*agents)-uint64(left) || len(l.limiter.bySource) != 0 {
+		t.Errorf("%+v, %d sources", c, len(l.limiter.bySource))
 	}
 	if err := l.Close(); err != nil {
 		t.Error(err)

@@ -47,7 +47,7 @@ func (c *counts) failed(err error) (why string) {
 func (l *Listener) Counters() Counters {
 	c := &l.counts
 	return Counters{
-		Open: l.doors.count(), Accepted: c.accepted.Load(),
+		Open: l.limiter.count(), Accepted: c.accepted.Load(),
 		RefusedLimit: c.refusedLimit.Load(), RefusedPerIP: c.refusedPerIP.Load(), NotTaken: c.notTaken.Load(),
 		AcceptErrors: AcceptErrors{Descriptors: c.errors[descriptorError].Load(), Memory: c.errors[memoryError].Load(),
 			Aborted: c.errors[abortedError].Load(), Other: c.errors[otherError].Load()},

@@ -18,7 +18,7 @@ type Loop interface {
 	// exactly once when the connection is gone, maybe before it returns; with an
 	// error the connection is closed and ended is not called.
 	AddAgent(c net.Conn, ended func()) error
-	Sessions() int
+	Agents() int
 }
 
 // Config is what a Listener needs. Immutable.
@@ -42,13 +42,13 @@ type Config struct {
 //
 // Safe for concurrent use.
 type Listener struct {
-	cfg    Config
-	ln     net.Listener
-	loops  []Loop
-	log    *ratelog.Limiter
-	after  func(time.Duration) <-chan time.Time
-	doors  doors
-	counts counts
+	cfg     Config
+	ln      net.Listener
+	loops   []Loop
+	log     *ratelog.Limiter
+	after   func(time.Duration) <-chan time.Time
+	limiter connLimiter
+	counts  counts
 
 	lingering chan struct{} // one for each refused connection that is being told so
 	done      sync.WaitGroup
@@ -68,13 +68,13 @@ func Listen(cfg Config) (*Listener, error) {
 func newListener(cfg Config, ln net.Listener) *Listener {
 	l := &Listener{cfg: cfg, ln: ln, log: ratelog.New(cfg.Logger, time.Now), after: time.After,
 		lingering: make(chan struct{}, maxLingering), stop: make(chan struct{})}
-	l.doors.init(cfg.MaxConnections, cfg.MaxPerIP)
+	l.limiter.init(cfg.MaxConnections, cfg.MaxPerIP)
 	return l
 }
 
 // Limit changes the limits (see Config) for connections from now on; open ones
 // stay.
-func (l *Listener) Limit(maxConnections, maxPerIP int) { l.doors.limit(maxConnections, maxPerIP) }
+func (l *Listener) Limit(maxConnections, maxPerIP int) { l.limiter.limit(maxConnections, maxPerIP) }
 
 // Addr is the bound address.
 func (l *Listener) Addr() net.Addr { return l.ln.Addr() }

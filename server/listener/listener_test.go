@@ -28,7 +28,7 @@ type fakeLoop struct {
 	ended []func()
 }
 
-func (f *fakeLoop) Sessions() int { return int(f.sessions.Load()) }
+func (f *fakeLoop) Agents() int { return int(f.sessions.Load()) }
 
 func (f *fakeLoop) AddAgent(c net.Conn, ended func()) error {
 	defer func() { f.took <- f.index }()

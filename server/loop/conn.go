@@ -2,163 +2,96 @@ package loop
 
 import (
 	"sync/atomic"
-	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
 
-	"sluice/server/dispatch"
+	"sluice/internal/sockq"
+	"sluice/server/pump"
 )
 
-type connKind uint8
-
-const (
-	homeConn connKind = iota // the loop's own
-	agentConn
-	linkConn
-)
-
-// conn is what the loop knows of a connection: gnet's and the core's side of
-// it. gc is cleared when gnet has closed it, because writing to it afterwards
-// may reach somebody else's descriptor. Owned by one loop.
+// conn is a connection in gnet, as the pump's transport. gc is cleared when gnet
+// has closed it, because writing to it afterwards may reach somebody else's
+// descriptor. Owned by one loop.
 type conn struct {
-	kind     connKind
-	gc       gnet.Conn
-	session  *dispatch.Session
-	link     *dispatch.Link
-	analyzer int    // whose link it is to be, before it has joined
-	ended    func() // hears that an agent's connection is gone; may be nil
-
-	blocked   bool // in the loop's list of connections with a full socket
-	lingering bool // in the list of those that said their last words
-	shut      bool // write side is shut
-	discarded int  // bytes read while lingering
-	deadline  time.Duration
-	reason    string
-	joined    atomic.Bool // OnOpen was called; the only field that others may read
-
-	opened chan struct{}  // home only
-	engine gnet.EventLoop // home only
+	loop   *Loop
+	gc     gnet.Conn
+	piped  *pump.Conn            // nil before it has joined, and for the loop's own connection
+	join   func(*conn)           // gives it to the pump
+	joined atomic.Bool           // OnOpen was called; the only field that others may read
+	opened chan<- gnet.EventLoop // of the loop's own connection
+	reason string                // why gnet has closed it
 }
-
-// lingerFor bounds how long a connection that said its last words is kept for
-// the peer to read them. Closing it with unread input would send RST, which
-// destroys them.
-const lingerFor = time.Second
-
-// lingerBytes bounds what is read of it meanwhile: what a sender that heeds its
-// credit can have on the way, and no more, for reading costs the others.
-const lingerBytes = 8 << 20
 
 // OnOpen is called by gnet when a connection has joined the loop.
 func (l *Loop) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 	c := gc.Context().(*conn)
 	c.gc = gc
 	c.joined.Store(true)
-	switch c.kind {
-	case homeConn:
-		c.engine = gc.EventLoop()
-		close(c.opened)
+	if c.opened != nil {
+		c.opened <- gc.EventLoop()
 		return nil, gnet.None
-	case agentConn:
-		l.beginTurn()
-		c.session = l.core.Open(c)
-	case linkConn:
-		l.beginTurn()
-		c.link = l.core.Links()[c.analyzer]
-		l.core.LinkOpened(c.link, c)
 	}
-	l.all[c] = struct{}{}
-	l.flush()
+	c.join(c)
+	if c.gc == nil { // its first write failed, when there was nobody to tell yet
+		l.pump.Closed(c.piped, c.reason)
+	}
 	return nil, gnet.None
 }
 
-// OnTraffic is called by gnet with what one read took. It is one turn: all
-// frames are walked, then everything that came of them is written.
+// OnTraffic is called by gnet with what one read took.
 func (l *Loop) OnTraffic(gc gnet.Conn) gnet.Action {
 	c := gc.Context().(*conn)
 	data, _ := gc.Next(-1)
-	if c.lingering || c.kind == homeConn {
-		if c.discarded += len(data); c.discarded > lingerBytes {
-			l.close(c, "went on sending after its last words")
-		}
-		return gnet.None // read to be discarded
+	if c.piped != nil {
+		l.pump.Received(c.piped, data)
 	}
-	gather := l.gather.turn(l.beginTurn(), c, len(data))
-	if c.session != nil {
-		l.core.Receive(c.session, data)
-	} else {
-		l.core.ReceiveLink(c.link, data)
-	}
-	borrowed(data)
-	l.flushSoon(gather)
 	return gnet.None
 }
 
-// OnClose is called by gnet from within a failing write, too. So it only
-// marks and queues; the turn under way, or one of its own, does the rest.
+// OnClose is called by gnet, from within a failing write, too.
 func (l *Loop) OnClose(gc gnet.Conn, err error) gnet.Action {
 	c := gc.Context().(*conn)
 	c.gc = nil
-	if c.kind == homeConn {
-		return gnet.None
-	}
-	if err != nil && c.reason == "" {
+	if err != nil {
 		c.reason = err.Error()
 	}
-	delete(l.all, c)
-	l.gather.forget(c)
-	l.lost = append(l.lost, c)
-	if !l.flushing {
-		l.beginTurn()
-		l.flush()
+	if c.piped != nil {
+		l.pump.Closed(c.piped, c.reason)
 	}
 	return gnet.None
 }
 
-// close closes a connection now; OnClose runs inside.
-func (l *Loop) close(c *conn, reason string) {
+// Write hands bytes to gnet, which writes them at once and keeps only what the
+// socket does not take. A failing write closes the connection inside.
+func (c *conn) Write(p []byte) {
+	if c.gc != nil {
+		_, _ = c.gc.Write(p)
+	}
+}
+
+// Full says that gnet still holds some of what was written.
+func (c *conn) Full() bool { return c.gc != nil && c.gc.OutboundBuffered() > 0 }
+
+// Reached asks the kernel how many bytes the peer's kernel has acknowledged.
+func (c *conn) Reached() (uint64, bool) {
 	if c.gc == nil {
-		return
+		return 0, false
 	}
-	if c.reason == "" {
-		c.reason = reason
-	}
-	_ = l.engine.Close(c.gc)
+	state, known := sockq.OfFD(c.gc.Fd())
+	return state.Acked, known
 }
 
-// linger shuts the write side, so that the last words and the FIN arrive, and
-// discards input until the peer's FIN or lingerFor.
-func (l *Loop) linger(c *conn) {
-	if c.lingering || c.gc == nil {
-		return
-	}
-	c.lingering = true
-	c.deadline = l.now() + lingerFor
-	l.lingering = append(l.lingering, c)
-	l.shutWrite(c)
-}
-
-func (l *Loop) shutWrite(c *conn) {
-	if !c.shut && c.gc != nil && c.gc.OutboundBuffered() == 0 && (c.session == nil || c.session.Spoken()) {
-		c.shut = true
+// CloseWrite shuts the write side of the socket; gnet has no word for it.
+func (c *conn) CloseWrite() {
+	if c.gc != nil {
 		_ = unix.Shutdown(c.gc.Fd(), unix.SHUT_WR)
 	}
 }
 
-// endLingering closes the connections whose peers took their time.
-func (l *Loop) endLingering() {
-	kept := l.lingering[:0]
-	for _, c := range l.lingering {
-		l.shutWrite(c)
-		switch {
-		case c.gc == nil:
-		case l.now() >= c.deadline:
-			l.close(c, "closed after its last words")
-		default:
-			kept = append(kept, c)
-		}
+// Close closes the connection now; OnClose runs inside.
+func (c *conn) Close() {
+	if c.gc != nil {
+		_ = c.loop.engine.Close(c.gc)
 	}
-	clear(l.lingering[len(kept):])
-	l.lingering = kept
 }

@@ -8,7 +8,7 @@ import (
 
 	"sluice/internal/await"
 	"sluice/protocol"
-	"sluice/server/dispatch"
+	"sluice/server/pump"
 )
 
 func TestPacketsArriveInOrderAndAreAcknowledged(t *testing.T) {
@@ -27,7 +27,7 @@ func TestPacketsArriveInOrderAndAreAcknowledged(t *testing.T) {
 		}
 	}
 	from.awaitAck(1000)
-	if n := w.loop.Sessions(); n != 1 {
+	if n := w.loop.Agents(); n != 1 {
 		t.Errorf("%d sessions, want 1", n)
 	}
 }
@@ -43,11 +43,11 @@ func TestAnAgentThatCloses(t *testing.T) {
 		t.Fatalf("analyzer got %s", got)
 	}
 	from.Close()
-	await.True(t, "no session left", func() bool { return w.loop.Sessions() == 0 })
+	await.True(t, "no session left", func() bool { return w.loop.Agents() == 0 })
 	to.say(t, ackOf(1)) // nobody is there to hear of it
 	await.True(t, "settled", func() bool {
 		left := -1
-		if err := w.loop.Do(context.Background(), func(c *dispatch.Core) { left = c.Unsettled() }); err != nil {
+		if err := w.loop.Do(context.Background(), func(p *pump.Pump) { left = p.Core().Unsettled() }); err != nil {
 			t.Fatal(err)
 		}
 		return left == 0
@@ -119,7 +119,7 @@ func TestDrainAndFinish(t *testing.T) {
 	await.Value(t, "packet", to.packets)
 	from.awaitAck(1)
 	ctx := context.Background()
-	if err := w.loop.Do(ctx, (*dispatch.Core).Drain); err != nil {
+	if err := w.loop.Do(ctx, (*pump.Pump).Drain); err != nil {
 		t.Fatal(err)
 	}
 	if c := from.next(); c.Op != protocol.OpGoaway || protocol.GoawayCode(c.Code) != protocol.GoawayDrain {
@@ -137,7 +137,7 @@ func TestDrainAndFinish(t *testing.T) {
 	if err := await.Value(t, "end of Finish", finished); err != nil {
 		t.Error(err)
 	}
-	if n := w.loop.Sessions(); n != 0 {
+	if n := w.loop.Agents(); n != 0 {
 		t.Errorf("%d sessions are left", n)
 	}
 }
@@ -154,7 +154,7 @@ func TestStopWhileIdle(t *testing.T) {
 	if id, open := <-to.packets; open {
 		t.Errorf("analyzer was sent %s", id)
 	}
-	if err := w.loop.Do(context.Background(), func(*dispatch.Core) { t.Error("ran on a stopped loop") }); !errors.Is(err, ErrStopped) {
+	if err := w.loop.Do(context.Background(), func(*pump.Pump) { t.Error("ran on a stopped loop") }); !errors.Is(err, ErrStopped) {
 		t.Errorf("Do: %v", err)
 	}
 	if err := w.loop.Finish(context.Background()); !errors.Is(err, ErrStopped) {
@@ -171,7 +171,7 @@ func TestStopWhileIdle(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n := w.loop.Sessions(); n != 0 {
+	if n := w.loop.Agents(); n != 0 {
 		t.Errorf("%d sessions on a stopped loop", n)
 	}
 }
@@ -193,7 +193,7 @@ func TestWhoGoesOnAfterTheLastWordsIsCutOff(t *testing.T) {
 		}
 	}
 	// What the kernels hold on both sides comes on top.
-	if written > lingerBytes+64<<20 {
+	if written > pump.LingerBytes+64<<20 {
 		t.Errorf("it could write %d bytes", written)
 	}
 }

@@ -1,20 +1,12 @@
 package loop
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"sluice/server/dispatch"
-)
-
-const (
-	// idleTick is the time between the ticks of a loop with nothing to do. A
-	// tick wakes a sleeping thread, and Go's monitor with it: at 50 a second
-	// two idle loops were seen to cost a tenth of a core on a virtual machine.
-	idleTick = 250 * time.Millisecond
-	// idleAfter is how many ticks a loop must have had nothing to do.
-	idleAfter = 50
 )
 
 // ticker wakes a loop at a pace that the loop sets. Only setPace is for the
@@ -68,46 +60,18 @@ func (t *ticker) setPace(d time.Duration) {
 	t.pace <- d
 }
 
-// beginTurn begins a turn of traffic, which an idle loop wakes up for, and returns
-// its time.
-func (l *Loop) beginTurn() time.Duration {
-	now := l.now()
-	l.core.BeginTurn(now)
-	if l.quietTicks > idleAfter {
-		l.ticker.setPace(dispatch.TickEvery)
-	}
-	l.quietTicks = 0
-	return now
-}
+// yieldEvery is half of what Go's scheduler lets a goroutine run without a look at
+// it.
+const yieldEvery = 5 * time.Millisecond
 
-// tick does what time alone brings about.
-func (l *Loop) tick() {
-	l.ticker.pending.Store(false)
-	l.core.BeginTurn(l.now())
-	l.core.Tick()
-	l.mail.judge(l.core)
-	busy := l.core.Unsettled() + len(l.blocked) + len(l.lingering)
-	for _, c := range l.blocked {
-		c.blocked = false
-		switch {
-		case c.session != nil:
-			l.core.Touch(c.session)
-		case c.link != nil && c.gc != nil:
-			l.core.TouchLink(c.link)
-		}
-	}
-	l.blocked = l.blocked[:0]
-	l.flush()
-	l.endLingering()
-	switch {
-	case busy > 0:
-		if l.quietTicks > idleAfter {
-			l.ticker.setPace(dispatch.TickEvery)
-		}
-		l.quietTicks = 0
-	case l.quietTicks <= idleAfter:
-		if l.quietTicks++; l.quietTicks > idleAfter {
-			l.ticker.setPace(idleTick)
-		}
+// yield lets the scheduler see that the loop goes on. A saturated loop always finds
+// something ready, so that it never waits, and gnet never yields. After 10 ms Go's
+// monitor takes such a goroutine for one that hogs its processor: it asks it to stop,
+// and takes the processor away from each system call that it finds it in, every
+// 20 µs.
+func (l *Loop) yield() {
+	if now := l.pump.Core().Now(); now-l.yieldedAt >= yieldEvery {
+		l.yieldedAt = now
+		runtime.Gosched()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"sluice/internal/await"
 	"sluice/protocol"
 	"sluice/server/dispatch"
+	"sluice/server/intake"
 	"sluice/server/route"
 )
 
@@ -37,6 +39,8 @@ type world struct {
 	shared *dispatch.Shared
 	events events
 	keeper keeper
+	owned  *intake.Source // answered for by the keeper
+	lent   *intake.Source
 	ends   []*atomic.Int64 // how often the end of each agent's connection was told
 }
 
@@ -46,6 +50,8 @@ type keeper struct {
 	released int // bytes
 	kept     []string
 }
+
+func (k *keeper) TryReserve(int) bool { return true }
 
 func (k *keeper) Release(size int) {
 	k.mu.Lock()
@@ -81,12 +87,13 @@ func newWorld(t *testing.T, analyzers int, adjust func(*dispatch.Config)) *world
 		adjust(&cfg)
 	}
 	w := &world{t: t, shared: dispatch.NewShared(cfg, analyzers), events: make(events, 256)}
-	l, err := Start(Config{Dispatch: cfg, Shared: w.shared, Analyzers: analyzers, Events: w.events, Keeper: &w.keeper,
+	l, err := Start(Config{Dispatch: cfg, Shared: w.shared, Analyzers: analyzers, Events: w.events,
 		Logger: slog.New(slog.DiscardHandler), Epoch: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.loop = l
+	w.owned, w.lent = l.Intake().NewSource(netip.Addr{}, &w.keeper), l.Intake().NewSource(netip.Addr{}, nil)
 	t.Cleanup(func() {
 		if err := l.Stop(); err != nil {
 			t.Errorf("stop: %v", err)

@@ -78,7 +78,7 @@ func sayRoom(s *exposition.Scrape, n *stats.Snapshot) {
 // The dead-letter folder.
 var (
 	letters         = catalog.Gauge("sluice_dead_letter_packets", "Packets in the dead-letter folder that wait for delivery.")
-	lettersRefused  = catalog.Gauge("sluice_dead_letter_refused_packets", "Packets in it that an analyzer refused for ever; they stay until somebody drops them.")
+	lettersRefused  = catalog.Gauge("sluice_dead_letter_refused_packets", "Packets in it that an analyzer refused permanently; they stay until somebody drops them.")
 	lettersReplayed = catalog.Counter("sluice_dead_letter_replayed_packets_total", "Packets delivered from it.")
 	lettersDamaged  = catalog.Gauge("sluice_dead_letter_damaged_files", "Files in it that were set aside, for people to look at.")
 	lettersBytes    = catalog.Gauge("sluice_dead_letter_bytes", "Bytes of all files in it.")

@@ -5,44 +5,14 @@ import (
 	"time"
 
 	"sluice/internal/output"
-	"sluice/protocol"
-	"sluice/server/api"
 	"sluice/server/dispatch"
-	"sluice/server/loop"
+	"sluice/server/pump"
 	"sluice/server/stats"
 )
 
 // snapshotWait bounds how long /stats waits for a busy loop; its last
 // published counters serve then.
 const snapshotWait = 100 * time.Millisecond
-
-// Submit gives a scanned body to a loop; see api.Backend.
-func (n *Node) Submit(body []byte, messages int, done func(api.Outcome)) api.Admission {
-	if n.draining.Load() {
-		return api.Admission{Code: protocol.NackDraining, RetryAfter: time.Second}
-	}
-	size := protocol.HeaderSize + len(body)
-	if !n.letters.TryReserve(size) {
-		return api.Admission{Code: protocol.NackBusy, RetryAfter: time.Second,
-			Reason: "busy: the dead-letter folder has no room to answer for this packet; see /health; send it again later"}
-	}
-	var hear func(loop.Delivery)
-	if done != nil {
-		hear = func(d loop.Delivery) {
-			out := api.Outcome{Delivered: d.Delivered, Kept: d.Kept, Code: d.Code}
-			if d.Delivered {
-				out.Analyzer = n.analyzerName(d.Analyzer)
-			}
-			done(out)
-		}
-	}
-	l := n.loops[n.next.Add(1)%uint64(len(n.loops))]
-	if code := l.Submit(body, messages, hear); code != 0 {
-		n.letters.Release(size)
-		return api.Admission{Code: code, RetryAfter: n.shared.RetryAfter()}
-	}
-	return api.Admission{Accepted: true}
-}
 
 // counters sums the loops, each as of a moment of its own within this call.
 func (n *Node) counters() dispatch.Counters {
@@ -52,7 +22,7 @@ func (n *Node) counters() dispatch.Counters {
 	for i, l := range n.loops {
 		// Asking the loop costs it something only when somebody looks, and the
 		// answer is of now. A loop that is stopped or stuck left its last one.
-		_ = l.Do(ctx, func(c *dispatch.Core) { n.cells[i].Publish(c) })
+		_ = l.Do(ctx, func(p *pump.Pump) { n.cells[i].Publish(p) })
 		n.cells[i].AddTo(&sum)
 	}
 	return sum
@@ -82,7 +52,7 @@ func (n *Node) Stats() stats.Snapshot {
 	s.Loops, s.Draining = len(n.loops), n.draining.Load()
 	cfg, told := n.cfg.Load(), n.reloads.Load()
 	s.MaxQueuedPackets = uint64(cfg.MaxQueue)
-	s.ByteBudget = stats.ByteBudget{UsedBytes: n.shared.BytesInUse(), MaxBytes: cfg.ByteBudget}
+	s.ByteBudget = stats.ByteBudget{UsedBytes: n.shared.Budget.Used(), MaxBytes: cfg.ByteBudget}
 	s.Connections = n.connections()
 	s.ConfigGeneration, s.ConfigLoadedAt, s.ConfigLastError = told.generation, told.loadedAt, told.lastError
 	return s

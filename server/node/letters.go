@@ -3,14 +3,10 @@ package node
 import (
 	"errors"
 
-	"sluice/protocol"
 	"sluice/server/deadletter"
-	"sluice/server/loop"
+	"sluice/server/intake"
 	"sluice/server/stats"
 )
-
-// keeper is the dead-letter store as the loops see it. Safe for concurrent use.
-type keeper struct{ *deadletter.Store }
 
 // postman is the distributor as its own dead-letter store sees it: who
 // delivers what lies there. Safe for concurrent use.
@@ -27,16 +23,19 @@ var errNotNow = errors.New("not taken now")
 // Offer lends a frame, header included, to a loop. It passed the scan when it
 // was accepted; the loops of another configuration may route it otherwise.
 func (p postman) Offer(frame []byte, done func(deadletter.Result)) error {
-	n := p.n
-	l := n.loops[n.next.Add(1)%uint64(len(n.loops))]
-	code := l.Lend(frame[protocol.HeaderSize:], 0, func(d loop.Delivery) {
-		final := d.Code == protocol.NackInvalid || d.Code == protocol.NackTooLarge
-		done(deadletter.Result{Delivered: d.Delivered, Final: final})
-	})
-	if code != 0 {
+	to := p.n.replays[p.n.nextLoop()]
+	if a := to.Submit(frame, 1, 0, replayed(done)); a.Verdict != intake.Taken {
 		return errNotNow
 	}
 	return nil
+}
+
+// replayed hears what became of one dead letter.
+type replayed func(deadletter.Result)
+
+// Settled is called by a loop.
+func (r replayed) Settled(run intake.Run) {
+	r(deadletter.Result{Delivered: run.Delivered, Final: run.Final()})
 }
 
 // deadLetters is what /stats tells of them.
@@ -53,4 +52,4 @@ func (n *Node) deadLetters() stats.DeadLetters {
 	return d
 }
 
-var _ loop.Keeper = keeper{}
+var _ intake.Keeper = (*deadletter.Store)(nil)

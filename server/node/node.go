@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -19,9 +20,11 @@ import (
 	"sluice/server/deadletter"
 	"sluice/server/dispatch"
 	"sluice/server/health"
+	"sluice/server/intake"
 	"sluice/server/listener"
 	"sluice/server/loop"
 	"sluice/server/pool"
+	"sluice/server/pump"
 	"sluice/server/route"
 	"sluice/server/stats"
 )
@@ -46,7 +49,9 @@ type Node struct {
 	endTick context.CancelFunc
 	endMail context.CancelFunc
 
-	next     atomic.Uint64 // HTTP submissions take the loops in turn
+	senders  senders          // of HTTP
+	replays  []*intake.Source // by loop: dead letters on their way to an analyzer
+	next     atomic.Uint64    // submissions take the loops in turn
 	draining atomic.Bool
 	running  context.Context // ends when the stop begins
 	endRun   context.CancelFunc
@@ -127,7 +132,7 @@ func (n *Node) startLoops() error {
 		Publish: func(t *route.Table) { n.shared.Table.Store(t) }, Log: n.log})
 	for i := range workers {
 		l, err := loop.Start(loop.Config{Index: i, Dispatch: dc, Shared: n.shared, Analyzers: len(names),
-			Events: n, Keeper: keeper{n.letters}, Logger: n.log, Epoch: n.epoch})
+			Events: n, Logger: n.log, Epoch: n.epoch})
 		if err != nil {
 			for _, l := range n.loops {
 				err = errors.Join(err, l.Stop())
@@ -136,6 +141,8 @@ func (n *Node) startLoops() error {
 		}
 		n.loops = append(n.loops, l)
 	}
+	n.senders.init(n)
+	n.replays = n.newSources(netip.Addr{}, nil)
 	return nil
 }
 
@@ -243,7 +250,7 @@ func (n *Node) AdminAddr() net.Addr {
 // wait for what is in flight; what was left then is the error. It does not bound
 // the wait for the dead-letter store to have what was answered 202.
 func (n *Node) Shutdown(ctx context.Context) error {
-	n.stop.Do(func() { n.stopErr = n.shutdown(ctx) })
+	n.stop.Do(func() { n.stopErr = n.stopAll(ctx) })
 	return n.stopErr
 }
 
@@ -262,7 +269,7 @@ const (
 	promiseWait = 2 * time.Minute
 )
 
-func (n *Node) shutdown(ctx context.Context) error {
+func (n *Node) stopAll(ctx context.Context) error {
 	n.draining.Store(true)
 	n.endRun()
 	n.reload.Lock() // a reload that was on its way has ended, and none follows
@@ -318,7 +325,7 @@ func (n *Node) bury() error {
 	var err error
 	for _, l := range n.loops {
 		asked, cancel := context.WithTimeout(context.Background(), promiseWait)
-		err = errors.Join(err, l.Do(asked, (*dispatch.Core).Bury))
+		err = errors.Join(err, l.Do(asked, func(p *pump.Pump) { p.Core().DeadLetterAll() }))
 		cancel()
 	}
 	if buried := n.counters().DeadLettered - before; buried > 0 {
@@ -358,7 +365,7 @@ func (n *Node) unsettled(ctx context.Context) int {
 	sum := 0
 	for _, l := range n.loops {
 		left := make(chan int, 1) // the loop may answer after we have gone
-		if l.Do(ctx, func(c *dispatch.Core) { left <- c.Unsettled() }) != nil {
+		if l.Do(ctx, func(p *pump.Pump) { left <- p.Core().Unsettled() }) != nil {
 			sum++
 			continue
 		}

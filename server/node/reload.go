@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"sluice/server/config"
-	"sluice/server/dispatch"
 	"sluice/server/health"
 	"sluice/server/pool"
+	"sluice/server/pump"
 )
 
 // reloads is what /stats tells of the configuration. Immutable.
@@ -80,7 +80,8 @@ func (n *Node) judge(next *config.Config) (change, error) {
 // had not would be told to write to a link that it does not have; so if it does
 // not answer, the reload is refused, and nothing has changed that anybody sees.
 func (n *Node) prepare(c change) error {
-	return n.onLoops(func(core *dispatch.Core) {
+	return n.onLoops(func(p *pump.Pump) {
+		core := p.Core()
 		core.Grow(len(c.roster))
 		for _, i := range c.reassigned {
 			core.Reassign(i)
@@ -93,8 +94,8 @@ func (n *Node) prepare(c change) error {
 func (n *Node) obey(next *config.Config, c change) {
 	before := n.roster.Load()
 	dc := dispatchConfig(next)
-	n.shared.Obey(dc)
-	n.tellLoops(func(core *dispatch.Core) { core.Obey(dc) })
+	n.shared.ApplyLimits(dc)
+	n.tellLoops(func(p *pump.Pump) { p.Core().ApplyLimits(dc) })
 	n.agents.Limit(next.MaxConnections, next.MaxConnectionsPerIP)
 	n.cfg.Store(next)
 	n.roster.Store(&c.roster)
@@ -113,7 +114,7 @@ func (n *Node) obey(next *config.Config, c change) {
 			n.pool.Set(i, &pool.Target{Name: s.Name, Addr: s.Addr})
 		}
 	}
-	n.tellLoops(func(*dispatch.Core) {}) // all links are retired, and health knows
+	n.tellLoops(func(*pump.Pump) {}) // all links are retired, and health knows
 	for i, s := range c.roster {
 		members[i].Left = s.left
 	}
@@ -136,7 +137,7 @@ func (n *Node) beginShares(r roster) {
 
 // onLoops runs f on each loop and waits for all, until the distributor stops. An
 // error names those that have not answered; f may still run on them.
-func (n *Node) onLoops(f func(*dispatch.Core)) (err error) {
+func (n *Node) onLoops(f func(*pump.Pump)) (err error) {
 	for _, l := range n.loops {
 		ctx, cancel := context.WithTimeout(n.running, answerWait)
 		if e := l.Do(ctx, f); e != nil {
@@ -147,7 +148,7 @@ func (n *Node) onLoops(f func(*dispatch.Core)) (err error) {
 	return err
 }
 
-func (n *Node) tellLoops(f func(*dispatch.Core)) {
+func (n *Node) tellLoops(f func(*pump.Pump)) {
 	if err := n.onLoops(f); err != nil {
 		n.log.Warn("late to obey the configuration", "error", err)
 	}

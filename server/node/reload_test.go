@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -179,7 +180,7 @@ func TestReloadOfTheQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []bool{true, true, false} {
-		if a := n.Submit(body(fmt.Sprint("p-", i)), 1, nil); a.Accepted != want {
+		if a := n.Sender(netip.Addr{}).Submit(body(fmt.Sprint("p-", i)), 1, nil); a.Accepted != want {
 			t.Errorf("packet %d: %+v", i, a)
 		}
 	}

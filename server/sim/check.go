@@ -6,35 +6,59 @@ import (
 
 	"sluice/protocol"
 	"sluice/server/dispatch"
+	"sluice/server/stage"
+	"sluice/server/wire"
 )
 
 // check holds after every turn of a loop: the ledger is exact, and nothing is
 // above its limit.
 func (l *loop) check() {
-	w, cfg, n := l.d.w, &l.d.w.knobs.core, &l.count
-	l.core.Snapshot(n)
+	w, cfg, n, core := l.d.w, &l.d.w.knobs.core, &l.count, l.pump.Core()
+	l.pump.Snapshot(n)
 	if u := n.Unaccounted(); u != 0 {
 		w.fail("%s loop %d: %d frames are unaccounted for", l.d.name, l.index, u)
 	}
 	if n.Received < n.Delivered || int64(n.Queued) < 0 || int64(n.InFlight) < 0 {
 		w.fail("%s loop %d: impossible counters %+v", l.d.name, l.index, n)
 	}
-	if got := uint64(l.core.Unsettled()); got != n.Queued+n.InFlight {
+	if got := uint64(core.Unsettled()); got != n.Queued+n.InFlight {
 		w.fail("%s loop %d: %d frames are unsettled, %d wait and %d are in flight", l.d.name, l.index, got, n.Queued, n.InFlight)
 	}
-	for i, link := range l.core.Links() {
+	if n.Sessions != uint64(len(l.agents)) {
+		w.fail("%s loop %d: %d agents are connected, and the wires count %d", l.d.name, l.index, len(l.agents), n.Sessions)
+	}
+	for i, link := range core.Links() {
 		if link.InFlight() > cfg.LinkWindowFrames {
 			w.fail("%s loop %d: the link to analyzer %d holds %d frames", l.d.name, l.index, i, link.InFlight())
 		}
-		if c, ok := link.Conn.(*loopConn); ok && !l.d.buried && c.unanswered() > link.InFlight() {
+		if c := l.links[i]; c != nil && !l.d.buried && c.unanswered() > link.InFlight() {
 			w.fail("%s loop %d: %d frames written to analyzer %d have no answer, and the link knows of %d", l.d.name, l.index, c.unanswered(), i, link.InFlight())
+		}
+	}
+}
+
+// checkSaid holds after every turn unless a flush is on its way: what there is to
+// say is said, unless a connection was full since the last tick.
+func (l *loop) checkSaid() {
+	w := l.d.w
+	for _, list := range [2][]*conn{l.agents, l.links} {
+		for _, c := range list {
+			if c == nil || c.piped == nil {
+				continue
+			}
+			if l.putOff == 0 && !c.wasFull && c.piped.Owes() {
+				w.fail("%s loop %d has something to say to %s, whose connection is free, and does not", l.d.name, l.index, c.e.mate.proc.name)
+			}
+			if c.closingAt == 0 && c.analyzer == noAnalyzer && c.piped.Agent().Closing() {
+				c.closingAt = w.now
+			}
 		}
 	}
 }
 
 // unanswered is how many frames of a link were written and have no answer; it is
 // counted only for short lists, because it is asked after each turn.
-func (c *loopConn) unanswered() (open int) {
+func (c *conn) unanswered() (open int) {
 	if c.written.n > 64 {
 		return 0
 	}
@@ -46,11 +70,6 @@ func (c *loopConn) unanswered() (open int) {
 	return open
 }
 
-const (
-	chunkBytes        = 256 << 10 // as in server/dispatch
-	sparePartialBytes = 64 << 10
-)
-
 // sample looks at what is too dear for every turn.
 func (w *World) sample() {
 	cfg := &w.knobs.core
@@ -58,17 +77,17 @@ func (w *World) sample() {
 		if !d.up {
 			continue
 		}
-		chunk := int64(max(chunkBytes, cfg.MaxFrame+protocol.HeaderSize))
-		// Frames that were admitted may overdraw by a chunk for each stage that
-		// they move to, and small buffers of cut frames are taken unasked.
-		over := int64(len(d.loops)) * (int64(len(w.analyzers)+1)*chunk + 32*sparePartialBytes)
-		if used := d.shared.BytesInUse(); used < 0 || used > cfg.ByteBudget+over {
+		chunk := int64(max(stage.ChunkBytes, cfg.MaxFrame+protocol.HeaderSize))
+		// Frames whose bytes were reserved may overdraw by a chunk when they are
+		// copied, and small buffers of cut frames are taken unasked.
+		over := int64(len(d.loops)) * (chunk + wire.Overdraft)
+		if used := d.shared.Budget.Used(); used < 0 || used > cfg.ByteBudget+over {
 			w.fail("%s uses %d bytes of a budget of %d (and %d overdraft)", d.name, used, cfg.ByteBudget, over)
 		}
 		queued := uint64(0)
 		for _, l := range d.loops {
-			queued += l.count.Queued + uint64(len(l.owned.promised)+len(l.lent.promised))
-			l.sampleSessions()
+			queued += l.count.Queued + uint64(l.pump.Intake().Waiting())
+			l.sampleSources()
 			l.samplePatience()
 		}
 		got := d.shared.Queued()
@@ -92,9 +111,8 @@ func (l *loop) samplePatience() {
 	if l.d.stopped || l.d.busy > w.now {
 		return
 	}
-	for i, link := range l.core.Links() {
-		c, ok := link.Conn.(*loopConn)
-		if !ok || c.written.n == 0 {
+	for i, c := range l.links {
+		if c == nil || c.written.n == 0 {
 			continue
 		}
 		if quiet := w.now - max(c.heardAt, l.d.ranAt); quiet > cfg.Silence+late {
@@ -106,35 +124,47 @@ func (l *loop) samplePatience() {
 	}
 }
 
-// longestGap is as in server/dispatch: a loop that stood still for longer
-// excuses its analyzers.
-const longestGap = 500 * time.Millisecond
+// longestGap: a loop that stood still for longer excuses its analyzers.
+const longestGap = dispatch.LongestGap
+
+const tickEvery = dispatch.TickEvery
 
 // wasSilent is told why a link was lost. Silence must have been the analyzer's,
 // and not that of a distributor which was stopped.
-func (c *loopConn) wasSilent(reason string) {
+func (c *conn) wasSilent(reason string) {
 	w, cfg := c.l.d.w, &c.l.d.w.knobs.core
 	if !strings.HasPrefix(reason, "silent for") || cfg.Silence <= longestGap {
 		return
 	}
 	if quiet := w.now - c.heardAt - (c.l.d.halted - c.halted); quiet < cfg.Silence-2*tickEvery {
-		w.fail("%s gives analyzer %d up as %s, after %v in which it could have been heard", c.l.d.name, c.link.Index(), reason, quiet)
+		w.fail("%s gives analyzer %d up as %s, after %v in which it could have been heard", c.l.d.name, c.analyzer, reason, quiet)
 	}
 }
 
-func (l *loop) sampleSessions() {
-	cfg := &l.d.w.knobs.core
+// lingerFor is as in server/pump.
+const lingerFor = time.Second
+
+func (l *loop) sampleSources() {
+	w, cfg := l.d.w, &l.d.w.knobs.core
 	window := max(cfg.SessionWindowFrames, protocol.FirstCreditFrames)
-	sum := l.owned.session.Unsettled() + l.lent.session.Unsettled()
-	for _, c := range l.conns {
-		n := c.session.Unsettled()
-		sum += n
-		if n > window+1 {
-			l.d.w.fail("%s: a session has %d frames unsettled, with a window of %d", l.d.name, n, window)
+	sum := l.lent.Unsettled()
+	for _, src := range l.clients {
+		if src != nil {
+			sum += src.Unsettled()
 		}
 	}
-	if sum > l.core.Unsettled() {
-		l.d.w.fail("%s: sessions wait for %d frames, the core holds %d", l.d.name, sum, l.core.Unsettled())
+	for _, c := range l.agents {
+		if c.closingAt != 0 && l.d.busy <= w.now && w.now-max(c.closingAt, l.d.ranAt) > lingerFor+late && !l.d.stopped {
+			w.fail("%s loop %d keeps the connection of %s for %v after its final frames", l.d.name, l.index, c.e.mate.proc.name, w.now-c.closingAt)
+		}
+		n := c.piped.Agent().Source().Unsettled()
+		sum += n
+		if n > window+1 {
+			w.fail("%s: an agent has %d frames unsettled, with a window of %d", l.d.name, n, window)
+		}
+	}
+	if held := l.pump.Core().Unsettled(); sum > held {
+		w.fail("%s: sources wait for %d frames, the core holds %d", l.d.name, sum, held)
 	}
 }
 
@@ -145,14 +175,14 @@ func (d *distributor) checkEmpty() {
 	var n dispatch.Counters
 	spare := int64(0)
 	for _, l := range d.loops {
-		l.core.Snapshot(&n)
+		l.pump.Snapshot(&n)
 		if n.Queued+n.InFlight != 0 {
 			w.fail("%s loop %d holds %d frames that wait and %d in flight", d.name, l.index, n.Queued, n.InFlight)
 		}
 		// The queue keeps a chunk to append to.
-		spare += int64(max(chunkBytes, w.knobs.core.MaxFrame+protocol.HeaderSize))
+		spare += int64(max(stage.ChunkBytes, w.knobs.core.MaxFrame+protocol.HeaderSize))
 	}
-	if used := d.shared.BytesInUse(); used > spare {
+	if used := d.shared.Budget.Used(); used > spare {
 		w.fail("%s uses %d bytes although it holds nothing; %d can be explained", d.name, used, spare)
 	}
 	if d.letters.reserved != 0 {

@@ -1,162 +1,170 @@
 package sim
 
 import (
-	"time"
+	"net/netip"
 
 	"sluice/protocol"
-	"sluice/server/dispatch"
+	"sluice/server/intake"
 )
 
-// desk is the HTTP side of a loop, or the side of the dead letters: an
-// observed session, and who asked for each of its frames. Owned by the world.
-type desk struct {
-	l       *loop
-	owned   bool
-	session *dispatch.Session
+// Around a loop's intake stand the HTTP side and the dead letters, which submit
+// batches and hear of them. The letters are the Keeper; see letters.go.
 
-	promised []promise          // admitted, and not yet read by the loop
-	pending  deque[*submission] // by number, from first on; nil: has its fate
-	first    uint64
-}
-
-// promise is a frame in the mailbox, whose place is reserved. Owned by the world.
-type promise struct {
-	frame []byte
-	*submission
-}
-
-// submission is one frame that was admitted. Owned by the world.
+// submission is a batch that was given to an intake by somebody who waits for its
+// fate: the Hearer. Owned by the world.
 type submission struct {
-	id   packetID
-	done func(delivery)
+	d     *distributor
+	ids   []packetID
+	heard []bool // of which its fate is known
+	left  int    // of which it is not
+	owned bool   // the distributor answers for it
+	place int    // in distributor.awaited
+	done  func(i int, how delivery)
 }
 
-// delivery is the fate of a submission, as in server/loop.
+// delivery is the fate of one packet of a submission.
 type delivery struct {
 	delivered bool
 	kept      bool
-	code      protocol.NackCode
+	final     bool // no analyzer will ever take it
 	crashed   bool // nobody will ever tell
 }
 
-func (d *desk) open(l *loop, owned bool) {
-	d.l, d.owned, d.first = l, owned, 1
-	d.session = l.core.OpenObserved(d, owned)
-}
-
-// post gives a frame to the core: as a promise, which the loop reads when it
-// comes to it, or, where only the core can say whether there is room, at once.
-func (d *desk) post(id packetID, done func(delivery)) protocol.NackCode {
-	l, w := d.l, d.l.d.w
-	frame := w.oracle.appendFrame(nil, id)
-	if core := &w.knobs.core; core.Route != dispatch.RouteWeighted || core.Strict {
-		l.beginTurn()
-		w.oracle.sent(id)
-		n, code := l.core.Submit(d.session, frame, 1)
-		d.admitted(n, frame, code == 0, &submission{id, done})
-		l.flush()
-		return code
+// submit gives packets to an intake as one batch. done hears the fate of each of
+// them if they are taken; nil: nobody waits for it.
+func (d *distributor) submit(to *intake.Source, owned bool, ids []packetID, done func(i int, how delivery)) intake.Verdict {
+	o := &d.w.oracle
+	var frames []byte
+	for _, id := range ids {
+		o.sent(id)
+		frames = o.appendFrame(frames, id)
 	}
-	if l.core.Greedy(d.session) || !l.d.shared.TryReserve(len(frame)) {
-		return protocol.NackBusy
+	var hearer intake.Hearer
+	var s *submission
+	if done != nil {
+		s = &submission{d: d, ids: ids, heard: make([]bool, len(ids)), left: len(ids), owned: owned, place: len(d.awaited), done: done}
+		d.awaited = append(d.awaited, s)
+		hearer = s
 	}
-	w.oracle.sent(id)
-	if d.promised = append(d.promised, promise{frame, &submission{id, done}}); len(d.promised) == 1 {
-		l.d.after(w.upTo(mailDelay), d.read)
-	}
-	return 0
-}
-
-// mailDelay is more than a loop needs to come to its mail: faults shall find some
-// in it.
-const mailDelay = 5 * time.Millisecond
-
-// read dispatches what was promised, in a turn of its own.
-func (d *desk) read() {
-	if len(d.promised) == 0 {
-		return
-	}
-	l := d.l
-	l.beginTurn()
-	for _, p := range d.promised {
-		d.admitted(l.core.Accept(d.session, p.frame, 1), p.frame, true, p.submission)
-	}
-	d.promised = nil
-	l.flush()
-}
-
-// admitted notes the fate of frame n so far. The core has only borrowed it.
-func (d *desk) admitted(n uint64, frame []byte, taken bool, s *submission) {
-	ruin(frame)
-	if n != d.first+uint64(d.pending.n) {
-		d.l.d.w.fail("%s: submitted frame is number %d after %d", d.l.d.name, n, d.first+uint64(d.pending.n)-1)
-	}
-	if !taken {
-		s = nil
-	}
-	d.pending.push(s)
-}
-
-// take removes a submission, which must be pending.
-func (d *desk) take(n uint64) *submission {
-	if n < d.first || n >= d.first+uint64(d.pending.n) || *d.pending.at(int(n - d.first)) == nil {
-		d.l.d.w.fail("%s: the observer hears again of frame %d, or too early", d.l.d.name, n)
-	}
-	slot := d.pending.at(int(n - d.first))
-	s := *slot
-	*slot = nil
-	for d.pending.n > 0 && *d.pending.at(0) == nil {
-		d.pending.pop()
-		d.first++
-	}
-	return s
-}
-
-// Delivered is called by the core.
-func (d *desk) Delivered(n uint64, analyzer, size int) {
-	s := d.take(n)
-	o := &d.l.d.w.oracle
-	o.mustHave(s.id, d.l.d.name+"'s observer")
-	if size != o.size(s.id) {
-		d.l.d.w.fail("%s: packet %d of %d bytes was delivered as %d", d.l.d.name, s.id, o.size(s.id), size)
-	}
-	if d.owned {
-		d.l.d.letters.release(size)
-	}
-	s.done(delivery{delivered: true})
-}
-
-// Refused is called by the core.
-func (d *desk) Refused(n uint64, code protocol.NackCode, frame []byte) {
-	s := d.take(n)
-	w := d.l.d.w
-	if id := w.oracle.identify(frame, d.l.d.name+"'s observer"); id != s.id {
-		w.fail("%s: frame %d is packet %d, and packet %d is refused", d.l.d.name, n, s.id, id)
-	}
-	final := code == protocol.NackInvalid || code == protocol.NackTooLarge
-	if final && w.oracle.packets[s.id].marks&markFinal == 0 {
-		w.fail("%s: packet %d is refused for ever, and no analyzer did", d.l.d.name, s.id)
-	}
-	if d.owned {
-		if code == protocol.NackDraining {
-			d.l.buries(s.id)
+	a := to.Submit(frames, len(ids), len(ids), hearer)
+	ruin(frames) // they were borrowed
+	if a.Verdict == intake.Taken {
+		if s == nil {
+			d.unheard = append(d.unheard, ids...)
 		}
-		d.l.d.letters.put(s.id, final)
+		return a.Verdict
 	}
-	s.done(delivery{kept: d.owned, code: code})
+	if a.Code == 0 || a.Verdict == intake.Wait && a.Code != protocol.NackBusy {
+		d.w.fail("%s: a batch was not taken: %+v", d.name, a)
+	}
+	for _, id := range ids {
+		o.unsent(id)
+	}
+	if s != nil {
+		if s.left != len(ids) {
+			d.w.fail("%s: a batch was not taken, and its hearer hears of %d frames of it", d.name, len(ids)-s.left)
+		}
+		s.leave()
+	}
+	return a.Verdict
 }
 
-// crash tells the oracle what dies with the memory of the process, and those
+// Settled is called by the intake.
+func (s *submission) Settled(r intake.Run) {
+	w, o := s.d.w, &s.d.w.oracle
+	if r.First < 0 || r.Count < 1 || r.First+r.Count > len(s.ids) {
+		w.fail("%s: the hearer of %d frames hears of %d from %d on", s.d.name, len(s.ids), r.Count, r.First)
+	}
+	for i := r.First; i < r.First+r.Count; i++ {
+		id := s.ids[i]
+		if s.heard[i] {
+			w.fail("%s: the hearer hears again of packet %d", s.d.name, id)
+		}
+		s.heard[i] = true
+		s.left--
+		switch final := !r.Delivered && r.Final(); {
+		case r.Delivered:
+			o.mustHave(id, s.d.name+"'s hearer")
+		case final && o.packets[id].marks&markFinal == 0:
+			w.fail("%s: packet %d is refused for ever, and no analyzer did", s.d.name, id)
+		case r.Kept != s.owned || r.Kept && !s.d.letters.keeps[id]:
+			w.fail("%s: the hearer is told that packet %d is kept (%v), which is not so", s.d.name, id, r.Kept)
+		}
+		s.done(i, delivery{delivered: r.Delivered, kept: r.Kept, final: !r.Delivered && r.Final()})
+	}
+	if s.left == 0 {
+		s.leave()
+	}
+}
+
+// leave takes the submission out of those that are awaited.
+func (s *submission) leave() {
+	list := s.d.awaited
+	last := list[len(list)-1]
+	list[s.place], last.place = last, s.place
+	s.d.awaited = list[:len(list)-1]
+}
+
+// forgetMail tells the oracle what dies with the memory of the process, and those
 // who wait for an answer that there will be none.
-func (d *desk) crash() {
-	for _, p := range d.promised {
-		d.l.d.w.oracle.lost(p.id)
-		p.done(delivery{crashed: true})
+func (d *distributor) forgetMail() {
+	o := &d.w.oracle
+	for _, id := range d.open() {
+		o.lost(id)
 	}
-	for i := range d.pending.n {
-		if s := *d.pending.at(i); s != nil {
-			d.l.d.w.oracle.lost(s.id)
-			s.done(delivery{crashed: true})
+	for _, s := range d.awaited {
+		for i, id := range s.ids {
+			if s.owned && !s.heard[i] {
+				o.lost(id)
+				s.done(i, delivery{crashed: true})
+			}
 		}
 	}
 }
+
+// open is which of the packets that nobody waits for may still be in the memory:
+// those that are no dead letters, and that no analyzer has a receipt for. It
+// forgets the others.
+func (d *distributor) open() []packetID {
+	kept := d.unheard[:0]
+	for _, id := range d.unheard {
+		if p := &d.w.oracle.packets[id]; p.copies == 0 && p.marks&markLied == 0 && !d.letters.keeps[id] {
+			kept = append(kept, id)
+		}
+	}
+	d.unheard = kept
+	return kept
+}
+
+// checkAnswered holds after the rest was made dead letters at the end of a drain:
+// of all that the distributor answers for, it holds nothing.
+func (d *distributor) checkAnswered() {
+	if open := d.open(); len(open) > 0 {
+		d.w.fail("%s: %d accepted packets are left after DeadLetterAll, as packet %d", d.name, len(open), open[0])
+	}
+	for _, s := range d.awaited {
+		if s.owned {
+			d.w.fail("%s: %d packets are left after DeadLetterAll, of which somebody waits to hear", d.name, s.left)
+		}
+	}
+	if d.letters.reserved != 0 {
+		d.w.fail("%s: %d bytes among the dead letters are reserved after DeadLetterAll", d.name, d.letters.reserved)
+	}
+}
+
+// client is the source of a submitter's requests. It is let go now and then, as
+// one that is idle.
+func (l *loop) client(s *submitter) *intake.Source {
+	src := &l.clients[s.index]
+	if *src != nil && l.d.w.chance(0.02) {
+		(*src).Close()
+		*src = nil
+	}
+	if *src == nil {
+		*src = l.pump.Intake().NewSource(s.host.addr(), &l.d.letters)
+	}
+	return *src
+}
+
+// addr is the address of a host. Three share one, as behind a router.
+func (h *host) addr() netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(h.index / 3)}) }

@@ -6,6 +6,7 @@ import (
 
 	"sluice/server/dispatch"
 	"sluice/server/health"
+	"sluice/server/pump"
 	"sluice/server/route"
 )
 
@@ -23,6 +24,9 @@ type distributor struct {
 	letters letters
 	lines   []line // by loop, analyzer
 	next    int    // submissions take the loops in turn
+
+	awaited []*submission // that somebody waits to hear of
+	unheard []packetID    // accepted (202), and nobody hears of them
 
 	draining bool
 	buried   bool // what was written to links is a dead letter all the same
@@ -44,7 +48,7 @@ func (d *distributor) start() {
 	w := d.w
 	d.live()
 	d.born, d.epoch = w.now, w.knobs.epoch
-	d.draining, d.buried = false, false
+	d.draining, d.buried, d.awaited, d.unheard = false, false, nil, nil
 	d.shared = dispatch.NewShared(w.knobs.core, len(w.analyzers))
 	d.loops = d.loops[:0]
 	for i := range w.knobs.loops {
@@ -78,7 +82,7 @@ func (d *distributor) healthTick() {
 func (d *distributor) accepted(e *end) {
 	best := d.loops[0]
 	for _, l := range d.loops[1:] {
-		if l.sessions < best.sessions {
+		if len(l.agents) < len(best.agents) {
 			best = l
 		}
 	}
@@ -119,8 +123,8 @@ func (d *distributor) crash(power bool) {
 		return
 	}
 	d.w.tracef("%s crashes", d.name)
+	d.forgetMail()
 	for _, l := range d.loops {
-		l.owned.crash()
 		l.dieWith()
 	}
 	d.letters.crash()
@@ -133,15 +137,6 @@ func (d *distributor) end(power bool) {
 	d.die(power)
 }
 
-// dieWith excuses what was in flight on the links.
-func (l *loop) dieWith() {
-	for _, link := range l.core.Links() {
-		if c, ok := link.Conn.(*loopConn); ok {
-			c.excuse()
-		}
-	}
-}
-
 // drain is SIGTERM: node.shutdown in events.
 func (d *distributor) drain() {
 	if !d.up || d.draining {
@@ -152,19 +147,21 @@ func (d *distributor) drain() {
 	d.graceEnd = d.w.now + d.w.knobs.grace
 	d.health.Silence()
 	d.accept = nil
-	for _, l := range d.loops {
-		l.owned.read()
-		l.lent.read()
-		d.do(l, (*dispatch.Core).Drain)
-	}
-	d.awaitSettled()
+	d.drainLoops(0)
 }
 
-// do runs f as a turn of a loop.
-func (d *distributor) do(l *loop, f func(*dispatch.Core)) {
-	l.core.BeginTurn(d.clock())
-	f(l.core)
-	l.flush()
+// drainLoops asks one loop after the other to drain, and waits for each.
+func (d *distributor) drainLoops(from int) {
+	if from == len(d.loops) {
+		d.awaitSettled()
+		return
+	}
+	l := d.loops[from]
+	l.pump.Intake().Close()
+	d.after(d.w.upTo(mailDelay), func() {
+		l.do((*pump.Pump).Drain)
+		d.drainLoops(from + 1)
+	})
 }
 
 func (d *distributor) awaitSettled() {
@@ -176,14 +173,12 @@ func (d *distributor) awaitSettled() {
 	if left > 0 {
 		d.buried = true
 		for _, l := range d.loops {
-			d.do(l, (*dispatch.Core).Bury)
-			if n := l.owned.session.Unsettled(); n != 0 {
-				d.w.fail("%s: %d accepted frames are left after Bury", d.name, n)
-			}
+			l.do(func(p *pump.Pump) { p.Core().DeadLetterAll() })
 		}
 	}
+	d.checkAnswered()
 	for _, l := range d.loops {
-		d.do(l, (*dispatch.Core).Finish)
+		l.do((*pump.Pump).Finish)
 	}
 	d.awaitGone(d.w.now + time.Second)
 }
@@ -191,7 +186,7 @@ func (d *distributor) awaitSettled() {
 func (d *distributor) awaitGone(until time.Duration) {
 	open := 0
 	for _, l := range d.loops {
-		open += l.sessions
+		open += len(l.agents)
 	}
 	if open > 0 && d.w.now < until {
 		d.after(tickEvery, func() { d.awaitGone(until) })
@@ -199,6 +194,7 @@ func (d *distributor) awaitGone(until time.Duration) {
 	}
 	for _, l := range d.loops {
 		l.dieWith()
+		l.pump.Intake().Abandon()
 	}
 	d.letters.close()
 	d.w.tracef("%s exits", d.name)
@@ -209,8 +205,8 @@ func (d *distributor) awaitGone(until time.Duration) {
 // links hold.
 func (d *distributor) unsettled() (all, inFlight int) {
 	for _, l := range d.loops {
-		all += l.core.Unsettled()
-		for _, link := range l.core.Links() {
+		all += l.pump.Core().Unsettled() + l.pump.Intake().Waiting()
+		for _, link := range l.pump.Core().Links() {
 			inFlight += link.InFlight()
 		}
 	}

@@ -141,7 +141,7 @@ func (d *distributor) dispatched() (picked, given []uint64, astray uint64) {
 	picked, given = make([]uint64, len(d.w.analyzers)), make([]uint64, len(d.w.analyzers))
 	var n dispatch.Counters
 	for _, l := range d.loops {
-		l.core.Snapshot(&n)
+		l.pump.Snapshot(&n)
 		for i, a := range n.Analyzers {
 			picked[i] += a.Picked
 			given[i] += a.Dispatched

@@ -24,6 +24,9 @@ type knobs struct {
 	grace     time.Duration
 	turnCost  time.Duration // of a distributor's thread, for a read of an agent
 
+	flushDelay time.Duration // how late a flush that was put off is, at most
+	flushNow   float64       // how often it cannot be put off
+
 	latency, jitter time.Duration
 	rate            int
 	slices          []int
@@ -77,6 +80,7 @@ func drawKnobs(r *rand.Rand) knobs {
 		rudeShare:    oneOf(r, 0, 0.3, 0.6),
 		every:        time.Duration(50+r.IntN(1500)) * time.Millisecond,
 	}
+	k.flushDelay, k.flushNow = oneOf(r, 0, 100*time.Microsecond, 2*time.Millisecond), oneOf(r, 0, 0.05, 0.5)
 	k.jitter = oneOf(r, 0, k.latency, 10*k.latency)
 	for i := range k.weights {
 		k.weights[i] = float64(1 + r.IntN(10))
@@ -135,6 +139,7 @@ func (k *knobs) drawCore(r *rand.Rand) {
 	c.PartialFrame = oneOf(r, time.Second, 10*time.Second)
 	c.WriteStall = oneOf(r, 2*time.Second, 30*time.Second)
 	c.Idle = oneOf(r, 0, 2*time.Second, time.Minute)
+	c.IdlePlain = oneOf(r, 0, 0, 3*time.Second)
 	c.IdleAnswer = oneOf(r, time.Second, 10*time.Second)
 	c.Strict = r.IntN(6) == 0
 	c.Route = oneOf(r, dispatch.RouteWeighted, dispatch.RouteWeighted, dispatch.RouteWeighted, dispatch.RouteWeighted,

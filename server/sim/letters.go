@@ -1,6 +1,10 @@
 package sim
 
-import "time"
+import (
+	"time"
+
+	"sluice/server/intake"
+)
 
 // letters is a dead-letter folder: a disk, which outlives its distributor, and
 // the store that runs over it. It keeps the contract of server/deadletter.
@@ -19,7 +23,8 @@ type letters struct {
 	reserved int
 	unsynced []*letter
 	syncing  bool
-	flying   int // offered and not answered
+	keeps    map[packetID]bool // since the last start
+	flying   int               // offered and not answered
 	bad      bool
 	replayed int
 }
@@ -42,7 +47,7 @@ const (
 
 // open is a start of the store over the folder that is there.
 func (s *letters) open() {
-	s.reserved, s.unsynced, s.syncing, s.flying, s.bad = 0, nil, false, 0, false
+	s.reserved, s.unsynced, s.syncing, s.flying, s.bad, s.keeps = 0, nil, false, 0, false, make(map[packetID]bool)
 	for i := range s.files.n {
 		(*s.files.at(i)).offered = false
 	}
@@ -50,7 +55,8 @@ func (s *letters) open() {
 	s.d.after(cursorEvery, s.cursor)
 }
 
-func (s *letters) tryReserve(size int) bool {
+// TryReserve is called by intakes.
+func (s *letters) TryReserve(size int) bool {
 	if !s.writable || s.bytes+s.reserved+size > s.max {
 		return false
 	}
@@ -58,16 +64,28 @@ func (s *letters) tryReserve(size int) bool {
 	return true
 }
 
-func (s *letters) release(size int) {
+// Release is called by intakes.
+func (s *letters) Release(size int) {
 	if s.reserved -= size; s.reserved < 0 {
 		s.d.w.fail("%s: more places among the dead letters are given back than were reserved", s.d.name)
 	}
 }
 
-// put keeps a frame, which uses its place. It is on the disk a moment later.
-func (s *letters) put(id packetID, final bool) {
-	size := s.d.w.oracle.size(id)
-	s.release(size)
+// Put is called by intakes: it keeps a frame, which uses its place. It is on the
+// disk a moment later.
+func (s *letters) Put(frame []byte, final bool) {
+	o := &s.d.w.oracle
+	id, size := o.identify(frame, s.d.name+"'s dead letters"), len(frame)
+	if final && o.packets[id].marks&markFinal == 0 {
+		s.d.w.fail("%s keeps packet %d as refused for ever, and no analyzer did", s.d.name, id)
+	}
+	if s.d.buried {
+		for _, l := range s.d.loops {
+			l.buries(id)
+		}
+	}
+	s.keeps[id] = true
+	s.Release(size)
 	s.bytes += size
 	s.unsynced = append(s.unsynced, &letter{id: id, final: final})
 	if !s.syncing {
@@ -120,25 +138,26 @@ func (s *letters) replay() {
 func (s *letters) offer(x *letter) bool {
 	x.offered = true
 	s.flying++
-	code := s.d.nextLoop().lent.post(x.id, func(how delivery) {
+	taken := s.d.submit(s.d.nextLoop().lent, false, []packetID{x.id}, func(_ int, how delivery) {
 		s.flying--
 		x.offered = false
 		switch {
 		case how.delivered:
 			s.replayed++
 			x.delivered = true
-		case s.d.w.oracle.packets[x.id].marks&markFinal != 0 && how.code.String() == "invalid":
+		case how.final:
 			s.refused++
 			x.delivered = true
 		default:
 			s.bad = true
 		}
 	})
-	if code != 0 {
+	if taken != intake.Taken {
 		s.flying--
 		x.offered = false
+		return false
 	}
-	return code == 0
+	return true
 }
 
 // cursor writes down what was delivered, and removes what is done with.

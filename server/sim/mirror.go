@@ -5,7 +5,7 @@ import (
 )
 
 // excuse allows what was written and not answered to be delivered again.
-func (c *loopConn) excuse() {
+func (c *conn) excuse() {
 	for c.written.n > 0 {
 		c.l.d.w.oracle.excuse(c.written.pop())
 	}
@@ -14,9 +14,8 @@ func (c *loopConn) excuse() {
 // buries allows a dead letter that is still in flight on a link to be delivered
 // again after the next start.
 func (l *loop) buries(id packetID) {
-	for _, link := range l.core.Links() {
-		c, ok := link.Conn.(*loopConn)
-		for i := 0; ok && i < c.written.n; i++ {
+	for _, c := range l.links {
+		for i := 0; c != nil && i < c.written.n; i++ {
 			if slot := c.written.at(i); *slot == id {
 				*slot = noPacket
 				l.d.w.oracle.excuse(id)
@@ -25,9 +24,15 @@ func (l *loop) buries(id packetID) {
 	}
 }
 
-// note remembers the packets of a write.
-func (c *loopConn) note(out []byte) {
+// linkWriteBytes bounds a write to a link, as in server/dispatch.
+const linkWriteBytes = 256 << 10
+
+// note remembers the packets of a write, and passes over control frames.
+func (c *conn) note(out []byte) {
 	o := &c.l.d.w.oracle
+	if protocol.IsControl(out[protocol.HeaderSize]) {
+		return // the pump writes them by themselves
+	}
 	if c.written.n == 0 {
 		c.heardAt, c.progressAt, c.halted = o.w.now, o.w.now, c.l.d.halted
 	}
@@ -45,14 +50,17 @@ func (c *loopConn) note(out []byte) {
 
 // hear reads an analyzer's answers along with the core. Whatever makes the core
 // give the link up ends it: what is said after that is not heard.
-func (c *loopConn) hear(data []byte) {
+func (c *conn) hear(data []byte) {
 	c.heardAt, c.halted = c.l.d.w.now, c.l.d.halted
+	if c.wasOpen && !c.link().Ready() {
+		c.deaf = true // given up, and yet to be closed
+	}
 	if !c.deaf && c.answers.feed(data, c.heed) != nil {
 		c.deaf = true
 	}
 }
 
-func (c *loopConn) heed(m *protocol.Control) bool {
+func (c *conn) heed(m *protocol.Control) bool {
 	last := c.first + uint64(c.written.n) - 1
 	switch m.Op {
 	case protocol.OpAck:

@@ -161,6 +161,9 @@ func (o *oracle) excuse(id packetID) {
 // sent records that a packet is given to a distributor.
 func (o *oracle) sent(id packetID) { o.packets[id].sends++ }
 
+// unsent takes that back: the distributor has not taken it.
+func (o *oracle) unsent(id packetID) { o.packets[id].sends-- }
+
 // written records that a packet is written to a link.
 func (o *oracle) written(id packetID, where string) {
 	p := &o.packets[id]

@@ -70,7 +70,7 @@ type coreTotals struct {
 func (t *coreTotals) add(d *distributor) {
 	var n dispatch.Counters
 	for _, l := range d.loops {
-		l.core.Snapshot(&n)
+		l.pump.Snapshot(&n)
 		t.Received += n.Received
 		t.Delivered += n.Delivered
 		for _, r := range n.Rejected {

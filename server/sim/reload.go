@@ -1,9 +1,6 @@
 package sim
 
-import (
-	"sluice/server/dispatch"
-	"sluice/server/health"
-)
+import "sluice/server/health"
 
 // firstMembers are the analyzers as a distributor starts with them.
 func (w *World) firstMembers() []health.Member {
@@ -45,9 +42,4 @@ func (d *distributor) reload(members []health.Member) {
 		}
 	}
 	d.health.Set(members, d.w.knobs.slowStart)
-}
-
-// retire is loop.RetireLink.
-func (l *loop) retire(analyzer int) {
-	l.d.do(l, func(core *dispatch.Core) { core.Retire(core.Links()[analyzer], "removed") })
 }

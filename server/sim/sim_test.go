@@ -65,6 +65,10 @@ func TestSeeds(t *testing.T) {
 		sum.Virtual.Round(time.Second), sum.Steps, wall.Round(time.Millisecond), cpu.Round(time.Millisecond), float64(sum.Packets)/cpu.Minutes())
 	t.Logf("%d delivered, %d accepted (202), %d refused for ever, %d forgotten by agents that died, %d accepted and lost with a distributor that crashed, %d receipts beyond the first; slowest healing %v; a queue was %d above its limit",
 		sum.Delivered, sum.Held, sum.Refused, sum.Forgotten, sum.Excused, sum.Twice, sum.Healing, sum.Overfull)
+	t.Logf("%d flushes and %d batches waited for more", sum.Deferred, sum.Lingered)
+	if seeds >= 200 && (sum.Deferred == 0 || sum.Lingered == 0) {
+		t.Error("nothing was gathered")
+	}
 	t.Logf("cores: %+v", sum.Core)
 	var fired []string
 	for k, n := range sum.Faults {
@@ -98,6 +102,8 @@ func (r *Report) add(o *Report) {
 	r.Forgotten += o.Forgotten
 	r.Excused += o.Excused
 	r.Twice += o.Twice
+	r.Deferred += o.Deferred
+	r.Lingered += o.Lingered
 	for i, n := range o.Faults {
 		r.Faults[i] += n
 	}

@@ -131,10 +131,10 @@ func (f *faults) speech(kind faultKind, a *analyzer) bool {
 		c.mute = true
 	case sinkFalseAck:
 		n := c.number + 1<<20
-		if far, ok := c.e.mate.user.(*loopConn); ok && w.chance(0.8) {
+		if far, ok := c.e.mate.user.(*conn); ok && w.chance(0.8) {
 			// Just above what was written, where frames may be staged.
 			far.deceived = true
-			n = far.first + uint64(far.written.n) + w.rng.Uint64N(uint64(max(1, far.link.InFlight()-far.written.n)))
+			n = far.first + uint64(far.written.n) + w.rng.Uint64N(uint64(max(1, far.link().InFlight()-far.written.n)))
 		}
 		c.say(protocol.AppendAck(nil, n, n+1<<20, 1<<40))
 		c.mute = true

@@ -3,6 +3,8 @@ package sim
 import (
 	"fmt"
 	"time"
+
+	"sluice/server/intake"
 )
 
 // submitter sends packets by HTTP to whichever distributor answers: it asks
@@ -10,6 +12,7 @@ import (
 // the world.
 type submitter struct {
 	process
+	index  int
 	source int32
 	plan   int
 	gap    time.Duration
@@ -22,7 +25,7 @@ type submitter struct {
 
 func newSubmitter(w *World, index int) *submitter {
 	k := &w.knobs
-	s := &submitter{wait: w.chance(0.4)}
+	s := &submitter{index: index, wait: w.chance(0.4)}
 	s.init(w, fmt.Sprintf("submitter %d", index))
 	s.source = w.oracle.newSource(fmt.Sprintf("h%d", index), k.sizes)
 	s.plan = k.packets / (k.agents + k.submitters)
@@ -57,47 +60,86 @@ func (s *submitter) produce(pace int) {
 		}
 		s.after(gap/2+s.w.upTo(gap), func() { s.produce(pace) })
 	}
-	for n := s.again.n; n > 0; n-- {
-		s.submit(s.again.pop())
+	var todo []unsent
+	for s.again.n > 0 {
+		todo = append(todo, s.again.pop())
 	}
-	for n := min(s.burst, s.plan, 1000-s.again.n); n > 0; n-- {
+	for n := min(s.burst, s.plan, 1000-len(todo)); n > 0; n-- {
 		s.plan--
 		s.open++
-		s.submit(unsent{id: s.w.oracle.make(s.source, s.w.knobs.drawClass(s.w))})
+		todo = append(todo, unsent{id: s.w.oracle.make(s.source, s.w.knobs.drawClass(s.w))})
+	}
+	for len(todo) > 0 {
+		n := s.batch(todo)
+		s.submit(todo[:n])
+		todo = todo[n:]
 	}
 }
 
-// submit is a POST to a distributor, and node.Submit there.
-func (s *submitter) submit(u unsent) {
+// batch is how many packets the next request holds. Where a packet may not go to
+// any analyzer, a batch is one.
+func (s *submitter) batch(todo []unsent) int {
+	w := s.w
+	if !w.knobs.core.Promises() || w.chance(0.5) {
+		return 1
+	}
+	most, n := 1+w.intN(min(64, len(todo))), 1
+	for bytes := w.oracle.size(todo[0].id); n < most; n++ {
+		if bytes += w.oracle.size(todo[n].id); bytes > w.knobs.letterBytes/4 || bytes > maxBatchBytes {
+			break
+		}
+	}
+	return n
+}
+
+const maxBatchBytes = 256 << 10
+
+// submit is a request to a distributor.
+func (s *submitter) submit(batch []unsent) {
 	w, o := s.w, &s.w.oracle
 	d := w.distributors[w.intN(len(w.distributors))]
-	size := o.size(u.id)
-	if !d.up || d.stopped || d.busy > w.now || d.draining || !d.letters.tryReserve(size) {
-		s.again.push(u)
+	if !d.up || d.stopped || d.busy > w.now {
+		s.retry(batch)
 		return
 	}
-	if u.moved {
-		o.excuse(u.id)
+	ids := make([]packetID, len(batch))
+	for i := range batch {
+		u := &batch[i]
+		if ids[i] = u.id; u.moved {
+			o.excuse(u.id)
+			u.moved = false // once is enough, taken or not
+		}
 	}
 	told := d.name + "'s HTTP client"
-	code := d.nextLoop().owned.post(u.id, func(how delivery) {
-		switch {
-		case how.delivered && s.wait:
-			o.acknowledged(u.id, told)
-			s.open--
-		case how.kept && s.wait:
-			o.accepted(u.id, told)
-			s.open--
-		case how.crashed && s.wait:
-			s.again.push(unsent{u.id, true})
+	var done func(int, delivery)
+	if s.wait {
+		done = func(i int, how delivery) {
+			switch id := ids[i]; {
+			case how.crashed:
+				s.again.push(unsent{id, true})
+			case how.delivered:
+				o.acknowledged(id, told)
+				s.open--
+			default:
+				o.accepted(id, told)
+				s.open--
+			}
 		}
-	})
-	switch {
-	case code != 0:
-		d.letters.release(size)
-		s.again.push(u)
+	}
+	switch taken := d.submit(d.nextLoop().client(s), true, ids, done); {
+	case taken != intake.Taken:
+		s.retry(batch)
 	case !s.wait:
-		o.accepted(u.id, told)
-		s.open--
+		for _, id := range ids {
+			o.accepted(id, told)
+			s.open--
+		}
+	}
+}
+
+// retry has a batch sent again.
+func (s *submitter) retry(batch []unsent) {
+	for _, u := range batch {
+		s.again.push(u)
 	}
 }

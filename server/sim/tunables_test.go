@@ -110,7 +110,7 @@ func snapshot(w *World) tally {
 	t := tally{core: w.totals()}
 	var n dispatch.Counters
 	for _, l := range w.distributors[0].loops {
-		l.core.Snapshot(&n)
+		l.pump.Snapshot(&n)
 		t.busy += n.Rejected[1]
 	}
 	for _, a := range w.analyzers {

@@ -32,6 +32,8 @@ type World struct {
 	submitters   []*submitter
 
 	overfull int // frames by which a queue was above its limit
+	deferred int // flushes that waited for more
+	lingered int // batches that waited for more
 }
 
 // Report is what a run did. Immutable.
@@ -50,6 +52,8 @@ type Report struct {
 	Twice     int           // receipts beyond the first
 	Faults    [faultKinds]int
 	Overfull  int // frames by which a queue was above its limit at most: those that came back from links
+	Deferred  int // flushes that waited for more to write
+	Lingered  int // batches that waited for more to be read with them
 	Core      coreTotals
 }
 
@@ -202,7 +206,7 @@ func (w *World) report() Report {
 	o := &w.oracle
 	r := Report{Seed: w.Seed, Steps: w.steps, Virtual: w.now, Healing: w.faults.healing, Packets: len(o.packets),
 		Delivered: o.delivered, Held: o.held, Refused: o.refused, Forgotten: o.forgotten, Excused: o.excused,
-		Twice: o.duplicates, Overfull: w.overfull, Faults: w.faults.fired, Core: w.totals()}
+		Twice: o.duplicates, Overfull: w.overfull, Deferred: w.deferred, Lingered: w.lingered, Faults: w.faults.fired, Core: w.totals()}
 	r.Hash = w.hash
 	for _, n := range []int{r.Packets, r.Delivered, r.Held, r.Refused, r.Forgotten, r.Excused, r.Twice} {
 		r.Hash = (r.Hash ^ uint64(n)) * 1099511628211

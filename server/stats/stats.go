@@ -68,7 +68,7 @@ type HTTP struct {
 // or full nothing is answered 202. Immutable.
 type DeadLetters struct {
 	Packets         uint64     `json:"packets"`          // that wait for delivery
-	RefusedPackets  uint64     `json:"refused_packets"`  // that an analyzer refused for ever; they stay
+	RefusedPackets  uint64     `json:"refused_packets"`  // that an analyzer refused permanently; they stay
 	ReplayedPackets uint64     `json:"replayed_packets"` // delivered from the folder since the start
 	DamagedFiles    uint64     `json:"damaged_files"`    // set aside, for people to look at
 	Bytes           int64      `json:"bytes"`

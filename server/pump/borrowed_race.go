@@ -1,6 +1,6 @@
 //go:build race
 
-package loop
+package pump
 
 // borrowed destroys bytes whose loan is over, so that whoever kept them fails.
 func borrowed(data []byte) {

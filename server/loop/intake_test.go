@@ -9,17 +9,78 @@ import (
 	"sluice/internal/await"
 	"sluice/protocol"
 	"sluice/server/dispatch"
+	"sluice/server/intake"
+	"sluice/server/pump"
 )
+
+// fate is what a test hears of one frame.
+type fate struct {
+	Delivered, Kept bool
+	Analyzer        int
+	Code            protocol.NackCode
+}
+
+// heard passes the fate of one frame on.
+type heard func(fate)
+
+// Settled is called by the loop.
+func (h heard) Settled(r intake.Run) {
+	if r.First != 0 || r.Count != 1 {
+		panic("a batch of one frame has one fate")
+	}
+	h(fate{r.Delivered, r.Kept, r.Analyzer, r.Code})
+}
+
+// submit gives a body to the loop that the distributor answers for, lend one that
+// the test keeps.
+func (w *world) submit(body []byte, messages int, done func(fate)) protocol.NackCode {
+	return give(w.owned, body, messages, done)
+}
+
+func (w *world) lend(body []byte, messages int, done func(fate)) protocol.NackCode {
+	return give(w.lent, body, messages, done)
+}
+
+func give(to *intake.Source, body []byte, messages int, done func(fate)) protocol.NackCode {
+	var hearer intake.Hearer
+	if done != nil {
+		hearer = heard(done)
+	}
+	return to.SubmitBody(body, messages, hearer).Code
+}
+
+// several has the loop read two frames in one turn.
+func (w *world) several(to *analyzer) {
+	w.t.Helper()
+	held, release := make(chan struct{}, 1), make(chan struct{})
+	busy := make(chan error, 1)
+	go func() {
+		busy <- w.loop.Do(w.t.Context(), func(*pump.Pump) { held <- struct{}{}; <-release })
+	}()
+	await.Value(w.t, "the loop to be held", held)
+	for range 2 {
+		if code := w.submit(content("one of several"), 1, nil); code != 0 {
+			w.t.Fatalf("refused: %v", code)
+		}
+	}
+	close(release)
+	if err := await.Value(w.t, "the loop to go on", busy); err != nil {
+		w.t.Fatal(err)
+	}
+	for range 2 {
+		await.Value(w.t, "packet", to.packets)
+	}
+}
 
 // hearing counts the calls of one done, and passes the first ones on.
 type hearing struct {
 	calls atomic.Int64
-	heard chan Delivery
+	heard chan fate
 }
 
-func newHearing() *hearing { return &hearing{heard: make(chan Delivery, 4)} }
+func newHearing() *hearing { return &hearing{heard: make(chan fate, 4)} }
 
-func (h *hearing) done(d Delivery) {
+func (h *hearing) done(d fate) {
 	h.calls.Add(1)
 	h.heard <- d
 }
@@ -29,16 +90,16 @@ func TestSubmitIsDeliveredAndHeardOnce(t *testing.T) {
 	to := w.addAnalyzer(1, true)
 	w.weigh(0, 1)
 	h := newHearing()
-	if code := w.loop.Submit(content("a"), 1, h.done); code != 0 {
+	if code := w.submit(content("a"), 1, h.done); code != 0 {
 		t.Fatalf("refused: %v", code)
 	}
 	if got := await.Value(t, "packet", to.packets); got != "a" {
 		t.Fatalf("analyzer got %s", got)
 	}
-	if d := await.Value(t, "outcome", h.heard); d != (Delivery{Delivered: true, Analyzer: 1}) {
+	if d := await.Value(t, "outcome", h.heard); d != (fate{Delivered: true, Analyzer: 1}) {
 		t.Errorf("outcome %+v", d)
 	}
-	if code := w.loop.Submit(content("b"), 1, nil); code != 0 { // nobody cares to hear
+	if code := w.submit(content("b"), 1, nil); code != 0 { // nobody cares to hear
 		t.Fatalf("refused: %v", code)
 	}
 	await.Value(t, "packet", to.packets)
@@ -62,13 +123,13 @@ func submitToAFullQueue(t *testing.T, strict bool) {
 	for i := range admitted {
 		admitted[i] = newHearing()
 		frame = append(frame[:0], content(fmt.Sprint("p", i))...)
-		if code := w.loop.Submit(frame, 1, admitted[i].done); code != 0 {
+		if code := w.submit(frame, 1, admitted[i].done); code != 0 {
 			t.Fatalf("packet %d of 2: refused: %v", i, code)
 		}
 		clear(frame) // borrowed until Submit returned, and no longer
 	}
 	refused := newHearing()
-	if code := w.loop.Submit(content("too many"), 1, refused.done); code != protocol.NackBusy {
+	if code := w.submit(content("too many"), 1, refused.done); code != protocol.NackBusy {
 		t.Fatalf("code %v, want busy", code)
 	}
 	// An analyzer comes at last: what was admitted is delivered to it.
@@ -103,7 +164,7 @@ func TestConcurrentSubmissionsAreEachHeardOnce(t *testing.T) {
 		all.Go(func() {
 			for i := range each {
 				heard := make(chan struct{}, 4)
-				code := w.loop.Submit(content(fmt.Sprint(s, "-", i)), 1, func(d Delivery) {
+				code := w.submit(content(fmt.Sprint(s, "-", i)), 1, func(d fate) {
 					calls[s*each+i].Add(1)
 					heard <- struct{}{}
 				})
@@ -139,7 +200,7 @@ func TestSubmitToAStoppedLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if code := w.loop.Submit(content("a"), 1, func(Delivery) { t.Error("heard of a refused packet") }); code != protocol.NackDraining {
+		if code := w.submit(content("a"), 1, func(fate) { t.Error("heard of a refused packet") }); code != protocol.NackDraining {
 			t.Errorf("code %v, want draining", code)
 		}
 	}
@@ -153,7 +214,7 @@ func TestSubmitWhileStopping(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for i := 0; ; i++ {
-				if code := w.loop.Submit(content("a"), 1, nil); code == protocol.NackDraining {
+				if code := w.submit(content("a"), 1, nil); code == protocol.NackDraining {
 					return
 				}
 				if i == 10 {
@@ -171,29 +232,6 @@ func TestSubmitWhileStopping(t *testing.T) {
 	all.Wait()
 }
 
-// What takes a place of a queue that fills up does not linger in it.
-func TestFramesDoNotLingerInAQueueThatFills(t *testing.T) {
-	w := newWorld(t, 1, func(cfg *dispatch.Config) { cfg.MaxQueueFrames = 2 })
-	to := w.addAnalyzer(0, true)
-	w.weigh(1)
-	for range 20 {
-		w.loop.mail.mu.Lock()
-		w.loop.mail.busy = true // as after a turn of several
-		w.loop.mail.mu.Unlock()
-		if code := w.loop.Submit(content("one"), 1, nil); code != 0 {
-			t.Fatalf("refused: %v", code)
-		}
-		w.loop.mail.mu.Lock()
-		state := w.loop.mail.state
-		w.loop.mail.mu.Unlock()
-		if state == mailLingers {
-			t.Fatal("it lingers")
-		}
-		await.Value(t, "packet", to.packets)
-	}
-}
-
-// After a turn of several frames the next one waits for more, and then goes
 // without them; a drain does not wait.
 func TestFramesThatLingerAreDispatched(t *testing.T) {
 	w := newWorld(t, 1, nil)
@@ -202,11 +240,11 @@ func TestFramesThatLingerAreDispatched(t *testing.T) {
 	held, release := make(chan struct{}, 1), make(chan struct{})
 	busy := make(chan error, 1)
 	go func() {
-		busy <- w.loop.Do(t.Context(), func(*dispatch.Core) { held <- struct{}{}; <-release })
+		busy <- w.loop.Do(t.Context(), func(*pump.Pump) { held <- struct{}{}; <-release })
 	}()
 	await.Value(t, "the loop to be held", held)
 	for _, id := range []string{"a", "b"} {
-		if code := w.loop.Submit(content(id), 1, nil); code != 0 {
+		if code := w.submit(content(id), 1, nil); code != 0 {
 			t.Fatalf("refused: %v", code)
 		}
 	}
@@ -217,16 +255,14 @@ func TestFramesThatLingerAreDispatched(t *testing.T) {
 	for range 2 {
 		await.Value(t, "packet", to.packets)
 	}
-	if code := w.loop.Submit(content("alone"), 1, nil); code != 0 {
+	if code := w.submit(content("alone"), 1, nil); code != 0 {
 		t.Fatalf("refused: %v", code)
 	}
 	if got := await.Value(t, "packet", to.packets); got != "alone" {
 		t.Errorf("got %q", got)
 	}
-	w.loop.mail.mu.Lock()
-	w.loop.mail.busy = true // as after another turn of several
-	w.loop.mail.mu.Unlock()
-	if code := w.loop.Submit(content("last"), 1, nil); code != 0 {
+	w.several(to) // so that the next one lingers
+	if code := w.submit(content("last"), 1, nil); code != 0 {
 		t.Fatalf("refused: %v", code)
 	}
 	if err := w.loop.Drain(t.Context()); err != nil {
@@ -235,7 +271,7 @@ func TestFramesThatLingerAreDispatched(t *testing.T) {
 	if got := await.Value(t, "packet", to.packets); got != "last" {
 		t.Errorf("got %q", got)
 	}
-	if code := w.loop.Submit(content("late"), 1, nil); code != protocol.NackDraining {
+	if code := w.submit(content("late"), 1, nil); code != protocol.NackDraining {
 		t.Errorf("code %v after the drain", code)
 	}
 }
@@ -247,30 +283,30 @@ func TestPromisesOutliveTheLoop(t *testing.T) {
 	held, release := make(chan struct{}, 1), make(chan struct{})
 	busy := make(chan error, 1)
 	go func() {
-		busy <- w.loop.Do(t.Context(), func(*dispatch.Core) { held <- struct{}{}; <-release })
+		busy <- w.loop.Do(t.Context(), func(*pump.Pump) { held <- struct{}{}; <-release })
 	}()
 	await.Value(t, "the loop to be held", held)
 	owned, lent := newHearing(), newHearing()
-	if code := w.loop.Submit(content("promised"), 1, owned.done); code != 0 {
+	if code := w.submit(content("promised"), 1, owned.done); code != 0 {
 		t.Fatalf("refused: %v", code)
 	}
-	if code := w.loop.Lend(content("lent"), 1, lent.done); code != 0 {
+	if code := w.lend(content("lent"), 1, lent.done); code != 0 {
 		t.Fatalf("refused: %v", code)
 	}
-	if queued, bytes := w.shared.Queued(), w.shared.BytesInUse(); queued != 2 || bytes == 0 {
+	if queued, bytes := w.shared.Queued(), w.shared.Budget.Used(); queued != 2 || bytes == 0 {
 		t.Errorf("%d places and %d bytes are reserved, want 2 and some", queued, bytes)
 	}
-	w.loop.mail.abandon() // as Stop does, when the loop does not come to its mail any more
-	if d := await.Value(t, "outcome", owned.heard); d != (Delivery{Kept: true, Code: protocol.NackDraining}) {
+	w.loop.Intake().Abandon() // as Stop does, when the loop does not come to its mail any more
+	if d := await.Value(t, "outcome", owned.heard); d != (fate{Kept: true, Code: protocol.NackDraining}) {
 		t.Errorf("promised: %+v", d)
 	}
-	if d := await.Value(t, "outcome", lent.heard); d != (Delivery{Code: protocol.NackDraining}) {
+	if d := await.Value(t, "outcome", lent.heard); d != (fate{Code: protocol.NackDraining}) {
 		t.Errorf("lent: %+v", d)
 	}
 	if _, kept := w.keeper.state(); len(kept) != 1 || kept[0] != "promised final=false" {
 		t.Errorf("kept %q", kept)
 	}
-	if queued, bytes := w.shared.Queued(), w.shared.BytesInUse(); queued != 0 || bytes != 0 {
+	if queued, bytes := w.shared.Queued(), w.shared.Budget.Used(); queued != 0 || bytes != 0 {
 		t.Errorf("%d places and %d bytes are still reserved", queued, bytes)
 	}
 	close(release)
@@ -282,24 +318,24 @@ func TestPromisesOutliveTheLoop(t *testing.T) {
 func TestOwnedFramesAreReleasedOrKept(t *testing.T) {
 	w := newWorld(t, 1, func(c *dispatch.Config) { c.MaxRetries = 0 })
 	heard := newHearing()
-	if code := w.loop.Submit(content("left over"), 1, heard.done); code != 0 {
+	if code := w.submit(content("left over"), 1, heard.done); code != 0 {
 		t.Fatalf("refused: %v", code)
 	}
 	lent := newHearing()
-	if code := w.loop.Lend(content("lent"), 1, lent.done); code != 0 {
+	if code := w.lend(content("lent"), 1, lent.done); code != 0 {
 		t.Fatalf("refused: %v", code)
 	}
-	if err := w.loop.Do(t.Context(), (*dispatch.Core).Bury); err != nil {
+	if err := w.loop.Do(t.Context(), func(p *pump.Pump) { p.Core().DeadLetterAll() }); err != nil {
 		t.Fatal(err)
 	}
-	if d := await.Value(t, "outcome", heard.heard); d != (Delivery{Kept: true, Code: protocol.NackDraining}) {
+	if d := await.Value(t, "outcome", heard.heard); d != (fate{Kept: true, Code: protocol.NackDraining}) {
 		t.Errorf("buried: %+v", d)
 	}
 	to := w.addAnalyzer(0, true)
 	w.weigh(1)
 	second := newHearing()
 	frame := packet("delivered")
-	if code := w.loop.Submit(content("delivered"), 1, second.done); code != 0 {
+	if code := w.submit(content("delivered"), 1, second.done); code != 0 {
 		t.Fatalf("refused: %v", code)
 	}
 	for range 2 {

@@ -10,14 +10,14 @@ import (
 type refusal uint8
 
 const (
-	letIn refusal = iota
-	fullHouse
-	fullAddress
+	admitted refusal = iota
+	limitReached
+	addressLimitReached
 )
 
-// doors counts who is in: in all, and by source if that is limited.
+// connLimiter counts who is in: in all, and by source if that is limited.
 // Safe for concurrent use.
-type doors struct {
+type connLimiter struct {
 	max, maxPerSource int // 0: any number
 	leave             func()
 
@@ -26,7 +26,7 @@ type doors struct {
 	bySource map[netip.Addr]int // only of those that are in; nil before the first limit
 }
 
-func (d *doors) init(limit, limitPerSource int) {
+func (d *connLimiter) init(limit, limitPerSource int) {
 	d.leave = func() {
 		d.mu.Lock()
 		d.open--
@@ -37,7 +37,7 @@ func (d *doors) init(limit, limitPerSource int) {
 
 // limit changes the limits for those who come from now on. Who is in stays, and
 // is counted by source if that was limited when it came.
-func (d *doors) limit(limit, limitPerSource int) {
+func (d *connLimiter) limit(limit, limitPerSource int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.max, d.maxPerSource = limit, limitPerSource
@@ -46,33 +46,33 @@ func (d *doors) limit(limit, limitPerSource int) {
 	}
 }
 
-func (d *doors) limits() (limit, limitPerSource int) {
+func (d *connLimiter) limits() (limit, limitPerSource int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.max, d.maxPerSource
 }
 
 // enter counts a connection in. Who is let in must leave once.
-func (d *doors) enter(peer net.Addr) (leave func(), refused refusal) {
+func (d *connLimiter) enter(peer net.Addr) (leave func(), refused refusal) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.max > 0 && d.open >= d.max {
-		return nil, fullHouse
+		return nil, limitReached
 	}
 	if d.maxPerSource == 0 {
 		d.open++
-		return d.leave, letIn // the same for all: nothing is allocated
+		return d.leave, admitted // the same for all: nothing is allocated
 	}
 	from := source(peer)
 	if d.bySource[from] >= d.maxPerSource {
-		return nil, fullAddress
+		return nil, addressLimitReached
 	}
 	d.open++
 	d.bySource[from]++
-	return func() { d.leaveFrom(from) }, letIn
+	return func() { d.leaveFrom(from) }, admitted
 }
 
-func (d *doors) leaveFrom(from netip.Addr) {
+func (d *connLimiter) leaveFrom(from netip.Addr) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.open--
@@ -81,7 +81,7 @@ func (d *doors) leaveFrom(from netip.Addr) {
 	}
 }
 
-func (d *doors) count() int {
+func (d *connLimiter) count() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.open

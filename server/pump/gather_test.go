@@ -1,15 +1,17 @@
-package loop
+package pump
 
 import (
 	"testing"
 	"time"
+
+	"sluice/server/wire"
 )
 
 func TestWhatIsGathered(t *testing.T) {
 	var g gathering
-	a, b, link := &conn{kind: agentConn}, &conn{kind: agentConn}, &conn{kind: linkConn}
+	a, b, link := &Conn{agent: &wire.Agent{}}, &Conn{agent: &wire.Agent{}}, &Conn{}
 	now := time.Hour
-	turns := func(n int, every time.Duration, read int, of ...*conn) (gathered int) {
+	turns := func(n int, every time.Duration, read int, of ...*Conn) (gathered int) {
 		for i := range n {
 			now += every
 			if g.turn(now, of[i%len(of)], read) {

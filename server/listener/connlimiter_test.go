@@ -52,15 +52,15 @@ func TestDoors(t *testing.T) {
 		max, perSource int
 		steps          []step
 	}{
-		"no limits":    {0, 0, []step{{"10.0.0.1:1", letIn}, {"10.0.0.1:2", letIn}, {"10.0.0.1:3", letIn}}},
-		"in all":       {2, 0, []step{{"10.0.0.1:1", letIn}, {"10.0.0.1:2", letIn}, {"10.0.0.2:1", fullHouse}, {"-10.0.0.1:1", letIn}, {"10.0.0.2:1", letIn}, {"10.0.0.2:2", fullHouse}}},
-		"per address":  {9, 2, []step{{"10.0.0.1:1", letIn}, {"10.0.0.1:2", letIn}, {"10.0.0.1:3", fullAddress}, {"10.0.0.2:1", letIn}, {"-10.0.0.1:2", letIn}, {"10.0.0.1:3", letIn}, {"10.0.0.1:4", fullAddress}}},
-		"mapped IPv4":  {9, 1, []step{{"10.0.0.1:1", letIn}, {"[::ffff:10.0.0.1]:2", fullAddress}}},
-		"IPv6 by /64":  {9, 1, []step{{"[2001:db8:0:1::1]:1", letIn}, {"[2001:db8:0:1:ffff::2]:1", fullAddress}, {"[2001:db8:0:2::1]:1", letIn}}},
-		"both, in all": {1, 1, []step{{"10.0.0.1:1", letIn}, {"10.0.0.1:2", fullHouse}}},
+		"no limits":    {0, 0, []step{{"10.0.0.1:1", admitted}, {"10.0.0.1:2", admitted}, {"10.0.0.1:3", admitted}}},
+		"in all":       {2, 0, []step{{"10.0.0.1:1", admitted}, {"10.0.0.1:2", admitted}, {"10.0.0.2:1", limitReached}, {"-10.0.0.1:1", admitted}, {"10.0.0.2:1", admitted}, {"10.0.0.2:2", limitReached}}},
+		"per address":  {9, 2, []step{{"10.0.0.1:1", admitted}, {"10.0.0.1:2", admitted}, {"10.0.0.1:3", addressLimitReached}, {"10.0.0.2:1", admitted}, {"-10.0.0.1:2", admitted}, {"10.0.0.1:3", admitted}, {"10.0.0.1:4", addressLimitReached}}},
+		"mapped IPv4":  {9, 1, []step{{"10.0.0.1:1", admitted}, {"[::ffff:10.0.0.1]:2", addressLimitReached}}},
+		"IPv6 by /64":  {9, 1, []step{{"[2001:db8:0:1::1]:1", admitted}, {"[2001:db8:0:1:ffff::2]:1", addressLimitReached}, {"[2001:db8:0:2::1]:1", admitted}}},
+		"both, in all": {1, 1, []step{{"10.0.0.1:1", admitted}, {"10.0.0.1:2", limitReached}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var d doors
+			var d connLimiter
 			d.init(tc.max, tc.perSource)
 			in := map[string]func(){}
 			for i, s := range tc.steps {
@@ -70,7 +70,7 @@ func TestDoors(t *testing.T) {
 					continue
 				}
 				leave, got := d.enter(tcp(t, s.peer))
-				if got != s.want || (leave == nil) != (got != letIn) {
+				if got != s.want || (leave == nil) != (got != admitted) {
 					t.Errorf("step %d, %s: %d, want %d", i, s.peer, got, s.want)
 				}
 				if leave != nil {

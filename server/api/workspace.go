@@ -11,9 +11,9 @@ import (
 	"sluice/protocol"
 )
 
-// desk is what one request needs to become a packet: buffers, decoders and a
+// workspace is what one request needs to become a packet: buffers, decoders and a
 // parser, used again by the next. Owned by one request at a time.
-type desk struct {
+type workspace struct {
 	maxBody, maxFrame int
 
 	body    []byte // as it came
@@ -24,14 +24,14 @@ type desk struct {
 	scanned protocol.Scanned
 }
 
-func newDesk(maxBody, maxFrame int) *desk {
-	d := &desk{maxBody: maxBody, maxFrame: maxFrame, inspect: protocol.NewInspector(maxFrame)}
+func newWorkspace(maxBody, maxFrame int) *workspace {
+	d := &workspace{maxBody: maxBody, maxFrame: maxFrame, inspect: protocol.NewInspector(maxFrame)}
 	d.packet.init(maxFrame)
 	return d
 }
 
-// tidy drops what one large request would otherwise keep for ever.
-func (d *desk) tidy() {
+// tidy drops what one large request would otherwise keep.
+func (d *workspace) tidy() {
 	d.scanned = protocol.Scanned{}
 	if cap(d.body) > keepBytes {
 		d.body = nil
@@ -47,7 +47,7 @@ const noMemory = "busy: too many large requests at a time; send it again later"
 // read takes the whole body into d.body. The buffer grows with what has come,
 // and is paid for as it grows: a sender who declares much and sends little
 // holds little.
-func (d *desk) read(ctx *fasthttp.RequestCtx, bill *tab) ([]byte, *refusal) {
+func (d *workspace) read(ctx *fasthttp.RequestCtx, reserved *reservation) ([]byte, *refusal) {
 	declared := ctx.Request.Header.ContentLength()
 	if declared > d.maxBody {
 		return nil, tooLarge("body", d.maxBody, "bytes")
@@ -55,7 +55,7 @@ func (d *desk) read(ctx *fasthttp.RequestCtx, bill *tab) ([]byte, *refusal) {
 	if declared <= 0 {
 		return nil, bad("body", "is empty")
 	}
-	if !bill.tryTake(cap(d.body)) {
+	if !reserved.tryTake(cap(d.body)) {
 		return nil, busy(forNoMemory, noMemory, 0)
 	}
 	stream := ctx.RequestBodyStream()
@@ -63,7 +63,7 @@ func (d *desk) read(ctx *fasthttp.RequestCtx, bill *tab) ([]byte, *refusal) {
 	for len(body) < declared {
 		if len(body) == cap(body) {
 			size := min(max(4<<10, 2*cap(body)), declared)
-			if !bill.tryTake(size) {
+			if !reserved.tryTake(size) {
 				return nil, busy(forNoMemory, noMemory, 0)
 			}
 			grown := make([]byte, len(body), size)
@@ -94,21 +94,21 @@ func incomplete(err error) *refusal {
 }
 
 // encode makes the binary packet of a JSON body.
-func (d *desk) encode(body []byte, bill *tab) ([]byte, *refusal) {
+func (d *workspace) encode(body []byte, reserved *reservation) ([]byte, *refusal) {
 	values, refused := measure(body, max(minValues, d.maxFrame/8))
 	if refused != nil {
 		return nil, refused
 	}
 	// The parser copies the body and makes a value of each value; the packet
 	// is encoded up to max_frame and one value more.
-	if !bill.tryTake(len(body) + values*valueBytes + min(d.maxFrame, 9*len(body))) {
+	if !reserved.tryTake(len(body) + values*valueBytes + min(d.maxFrame, 9*len(body))) {
 		return nil, busy(forNoMemory, noMemory, 0)
 	}
 	return d.packet.encode(body, values)
 }
 
 // scan judges a packet exactly as the core judges a frame.
-func (d *desk) scan(body []byte) *refusal {
+func (d *workspace) scan(body []byte) *refusal {
 	if len(body) == 0 {
 		return bad("body", "is empty")
 	}

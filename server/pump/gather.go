@@ -1,4 +1,4 @@
-package loop
+package pump
 
 import "time"
 
@@ -25,13 +25,13 @@ type gathering struct {
 	often bool // senders came often in the last span
 	from  time.Duration
 	turns int   // of another sender than the one before, since then
-	last  *conn // whose turn it was
+	last  *Conn // whose turn it was
 }
 
 // turn is told when a turn of a connection begins and how much was read. It says
 // whether to wait for what else is ready.
-func (g *gathering) turn(now time.Duration, c *conn, read int) bool {
-	if c.kind == agentConn && c != g.last {
+func (g *gathering) turn(now time.Duration, c *Conn, read int) bool {
+	if c.agent != nil && c != g.last {
 		g.turns++
 		g.last = c
 	}
@@ -43,7 +43,7 @@ func (g *gathering) turn(now time.Duration, c *conn, read int) bool {
 }
 
 // forget lets go of a connection that is closed.
-func (g *gathering) forget(c *conn) {
+func (g *gathering) forget(c *Conn) {
 	if g.last == c {
 		g.last = nil
 	}

@@ -1,6 +1,6 @@
 //go:build !race
 
-package loop
+package pump
 
 // borrowed marks bytes whose loan is over. In race builds, which the tests
 // are, it destroys them, so that whoever kept them fails.

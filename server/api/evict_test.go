@@ -1,0 +1,64 @@
+package api
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"sluice/internal/await"
+)
+
+// Connections that say nothing, or stop in the middle of a body, keep nobody out:
+// whoever comes takes the place of the one that has waited longest.
+func TestWhoSaysNothingKeepsNobodyOut(t *testing.T) {
+	const limit = 16
+	f := newFake()
+	s := start(t, f, func(c *Config) { c.Concurrency = limit })
+	var idle []net.Conn
+	for i := range 2 * limit {
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if i%2 == 0 {
+			if _, err := c.Write([]byte("POST /ingest HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 20000\r\n\r\n{")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		idle = append(idle, c)
+	}
+	time.Sleep(evictAfter + evictAfter/4) // what is not measured, but waited for, is the limit itself
+	for range 3 {
+		if a := send(t, s, "GET", "/healthz", nil); a.status != 200 {
+			t.Errorf("/healthz: %+v", a)
+		}
+		if a := post(t, s, packet); a.status != 202 {
+			t.Errorf("/ingest: %+v", a)
+		}
+	}
+	if err := idle[0].SetReadDeadline(time.Now().Add(await.Patience)); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.ln.count.Load(); n > limit+int64(lateConnections(limit)) {
+		t.Errorf("%d connections are counted", n)
+	}
+}
+
+// A request that waits for us is never evicted.
+func TestWhoWaitsForUsIsKept(t *testing.T) {
+	f := newFake()
+	f.block, f.entered = make(chan struct{}), make(chan struct{}, 1)
+	s := start(t, f, func(c *Config) { c.Concurrency = 1 })
+	answered := make(chan answer, 1)
+	go func() { answered <- post(t, s, packet) }()
+	await.Value(t, "the request", f.entered)
+	time.Sleep(evictAfter + evictAfter/4)
+	if a := send(t, s, "GET", "/healthz", nil); a.status != 200 {
+		t.Errorf("/healthz: %+v", a)
+	}
+	close(f.block)
+	if a := await.Value(t, "the answer", answered); a.status != 202 {
+		t.Errorf("the request that waited: %+v", a)
+	}
+}
