@@ -17,7 +17,7 @@ import (
 	"sluice/internal/probe"
 	"sluice/internal/sdnotify"
 	"sluice/server/config"
-	"sluice/server/deadletter"
+	"sluice/server/deadletter/command"
 	"sluice/server/node"
 )
 
@@ -28,7 +28,7 @@ func main() {
 // run is the whole life of the program; it returns the exit code.
 func run(args []string, env func(string) (string, bool), stdout, stderr io.Writer, catch func() cli.Signals) int {
 	if len(args) > 0 && args[0] == "dead-letters" {
-		return deadletter.Command(args[1:], env, stdout, stderr)
+		return command.Run(args[1:], env, stdout, stderr)
 	}
 	asked := len(args) > 0 && args[0] == "health" // of the server that runs with the same flags and environment
 	var signals cli.Signals

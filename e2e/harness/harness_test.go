@@ -125,7 +125,7 @@ func TestJudgeSees(t *testing.T) {
 	if err := os.Mkdir(letters, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	path("letters/letters-1.frames", appendPlain(nil, 0, 3))
+	path("letters/letters-0000000000000001.frames", appendPlain(nil, 0, 3))
 	if j, err = o.Judge(files, nil, []string{letters}); err != nil || j.Lost != 0 || j.DeadLetters != 1 {
 		t.Errorf("with the dead letter: %+v, %v", j, err)
 	}

@@ -3,16 +3,16 @@ package harness
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"sluice/protocol"
+	"sluice/server/deadletter"
 )
 
 // Judgement compares what agents were told with what analyzers wrote down.
@@ -144,30 +144,28 @@ func (j *Judgement) message(written tally, line []byte) {
 	}
 }
 
-// letters counts the frames in a folder of dead letters.
+// letters counts the packets in a folder of dead letters.
 func (j *Judgement) letters(kept tally, dir string) error {
-	files, err := filepath.Glob(filepath.Join(dir, "*.frames"))
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	files, err := deadletter.Survey(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	for _, path := range files {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		for len(data) > 4 {
-			size := 4 + int(binary.BigEndian.Uint32(data))
-			if len(data) < size {
-				break
-			}
+	for _, f := range files {
+		err := f.Each(dir, func(frame, _ []byte) error {
 			var s protocol.Scanned
-			if protocol.Scan(data[4:size], &s) == nil {
+			if len(frame) > protocol.HeaderSize && protocol.Scan(frame[protocol.HeaderSize:], &s) == nil {
 				if agent, n, ok := parseID(s.PacketID); ok {
 					kept.add(agent, n)
 				}
 			}
 			j.DeadLetters++
-			data = data[size:]
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

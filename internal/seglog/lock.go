@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const lockName = "lock"
+// LockName is the file of a folder that is locked.
+const LockName = "lock"
 
 // A LockedError says that another process writes the folder. Immutable.
 type LockedError struct {
@@ -32,7 +33,7 @@ func (e *LockedError) Error() string {
 // lock file stays: deleting it would let two processes lock two files of that
 // name.
 func LockFolder(dir string) (io.Closer, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, fileMode)
+	f, err := os.OpenFile(filepath.Join(dir, LockName), os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
 		return nil, err
 	}

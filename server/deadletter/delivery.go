@@ -1,274 +1,367 @@
 package deadletter
 
 import (
-	"errors"
-	"fmt"
+	"cmp"
+	"container/heap"
+	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
+
+	"sluice/internal/seglog"
+	"sluice/protocol"
 )
 
-// state is where a frame in the window is. Immutable.
-type state uint8
-
-const (
-	offered state = iota // at the target
-	again                // to be offered again
-	moving               // refused for ever; on its way to the refused file
-	settled              // has its fate
-)
-
-// parcel is one frame in the window; its bytes stay in the file. Owned by its
+// parcel is one letter in the window; its bytes stay in the file. Owned by its
 // delivery.
 type parcel struct {
-	off   int64
-	size  int
-	state state
+	late           // what is kept of it if it fails
+	size    int    // of its frame
+	suspect bool   // it is counted in suspects
+	number  uint64 // of the offer, counted from 1
+
+	delivered, failed uint64 // counters of the delivery when it was offered
+}
+
+// late is a letter that was not delivered when it was offered. Owned by its
+// delivery.
+type late struct {
+	id     seglog.ID
+	tries  int // that count against it; also its mark
+	offers int // that failed, for the back-off
+	at     time.Time
 }
 
 // event is what happens to a parcel, told by other goroutines. Immutable.
 type event struct {
-	number uint64
-	kept   bool // it is safe in the refused file
+	slot   int
+	kept   bool // it is safe among the refused ones
+	lost   bool // it could not be moved
 	result Result
 }
 
-// delivery is a file on its way: a window of parcels over it, in the order of
-// the file. They end in any order; the window's low end is the cursor. A parcel
-// has at most one event under way, so a channel with room for a window of
-// events never blocks who tells them. Owned by who holds Store.replaying.
+// delivery is the letters on their way: a window over the log, in any order,
+// and those that failed, by when to try them again. A parcel has at most one
+// event under way, so a channel with space for a window of events never blocks
+// who tells them. Owned by who holds Store.replaying.
 type delivery struct {
 	store *Store
-	f     *file
-	name  string
-	src   source
-	read  reader
+	read  *seglog.Reader
 
-	window      [windowFrames]parcel // parcel number n is at n % windowFrames
-	first, next uint64               // numbers of the window
-	bytes       int                  // of its frames
-	flying      int                  // offered or moving
-	repeat      int                  // to be offered again
-
-	low    int64 // offset of the window's first frame
-	pos    int64 // offset of the next to be read
-	failed error // why no more is read
+	window [windowFrames]parcel
+	free   []int // slots
+	bytes  int   // of the frames in the window
 	events chan event
+	heard  []event // taken from events
 
-	finished bool // finish was called
+	later    lateHeap
+	known    map[seglog.ID]struct{} // in the window, or later
+	suspects int                    // in the window, with tries against them
+	dropped  bool                   // some that failed are neither: read again from the beginning
+	rewound  time.Time              // when that was done last
+	atEnd    bool                   // nothing new can be read now
 
-	saved   int64 // offset of the last cursor
-	savedAt time.Time
-	saveErr error
+	offers, delivered, failed uint64
+	newest                    uint64 // number of the newest offer that was delivered
+	settled                   []seglog.ID
+	warned                    bool // that settling failed
+	block                     []byte
 }
 
-func newDelivery(s *Store, f *file, src source) *delivery {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return &delivery{
-		store: s, f: f, name: f.name, src: src, read: reader{src: src, end: f.end},
-		low: f.start, pos: f.start, saved: f.start, savedAt: time.Now(),
-		events: make(chan event, windowFrames),
+func newDelivery(s *Store) *delivery {
+	d := &delivery{store: s, read: s.letters.NewReader(), events: make(chan event, windowFrames), known: map[seglog.ID]struct{}{}}
+	for i := range windowFrames {
+		d.free = append(d.free, windowFrames-1-i)
 	}
+	return d
 }
 
-// run delivers until the file has its fate (true), or Replay ends (false).
-func (d *delivery) run(r *replay) bool {
-	poll := time.NewTimer(0)
-	defer poll.Stop()
-	for {
-		d.settle(true, r)
-		d.checkpoint(d.store.rhythm.cursor)
-		if d.flying == 0 && (d.unreadable() || d.repeat == 0 && d.exhausted()) {
-			d.finish()
-			return true
-		}
-		if r.over() {
-			return false
-		}
-		poll.Reset(d.fill(r))
+// idle says whether nothing is in flight and nothing waits that is known.
+func (d *delivery) idle() bool {
+	return len(d.free) == windowFrames && len(d.later) == 0 && d.atEnd
+}
+
+// drain takes all events that are there, and settles what is done before
+// anything else is offered: that bounds what a restart repeats.
+func (d *delivery) drain(r *replay) {
+	for more := true; more; {
 		select {
 		case e := <-d.events:
-			d.happened(e, true, r)
-		case <-poll.C:
-		case <-r.done:
-		case <-d.store.stopping:
+			d.heard = append(d.heard, e)
+		default:
+			more = false
 		}
+	}
+	for _, e := range d.heard {
+		d.happened(e, r)
+	}
+	d.heard = d.heard[:0]
+	if len(d.settled) == 0 {
+		return
+	}
+	slices.SortFunc(d.settled, func(a, b seglog.ID) int {
+		return cmp.Or(cmp.Compare(a.Segment, b.Segment), cmp.Compare(a.Batch, b.Batch), cmp.Compare(a.Index, b.Index))
+	})
+	err := d.read.Settle(d.settled)
+	if err != nil && !d.warned {
+		d.store.log.Warn("delivered dead letters cannot be settled; a restart would deliver them again", "error", err)
+	}
+	d.warned = err != nil
+	d.settled = d.settled[:0]
+}
+
+// happened takes one event.
+func (d *delivery) happened(e event, r *replay) {
+	p := &d.window[e.slot]
+	switch {
+	case e.kept:
+		d.settle(e.slot)
+	case e.lost: // the store is closing: it stays a letter
+		d.leave(e.slot)
+	case e.result.Delivered:
+		d.delivered++
+		d.newest = max(d.newest, p.number)
+		d.store.replayed.Add(1)
+		if r != nil {
+			r.refusals = 0
+		}
+		d.settle(e.slot)
+	case e.result.Final:
+		d.move(e.slot, cmp.Or(e.result.Reason, "refused by an analyzer"))
+	default:
+		d.fail(e.slot, e.result.Reason, r)
 	}
 }
 
-// unreadable says whether the disk fails us, which it may do no more later.
-func (d *delivery) unreadable() bool { return d.failed != nil && !isDamage(d.failed) }
+// fail puts a letter off. Whether that counts against it is judged by what
+// became of the others meanwhile.
+func (d *delivery) fail(slot int, reason string, r *replay) {
+	p := &d.window[slot]
+	d.failed++
+	itself := d.newest > p.number && d.failed-p.failed <= 1+(d.delivered-p.delivered)/8
+	p.offers++
+	if itself {
+		p.tries++
+		_ = d.read.Mark(p.id, uint8(p.tries)) // without, a restart gives it more tries
+		if p.tries >= MaxTries {
+			d.tell(p.id, reason)
+			d.move(slot, "not delivered in "+tries(p.tries)+"; last: "+cmp.Or(reason, "unavailable"))
+			return
+		}
+	} else if r != nil {
+		r.pause()
+	}
+	p.at = time.Now().Add(jitter(d.store.rhythm.letterRetryMin, d.store.rhythm.letterRetryMax, p.offers-1))
+	d.putOff(slot)
+}
 
-// exhausted says whether nothing new can be read.
-func (d *delivery) exhausted() bool { return d.failed != nil || d.pos >= d.read.end }
+// tell logs which letter has no more tries.
+func (d *delivery) tell(id seglog.ID, reason string) {
+	b, err := d.read.Get(id)
+	if err != nil {
+		return
+	}
+	var s protocol.Scanned
+	if _, _, frame, ok := parseLetter(b.Data); ok && protocol.Scan(frame[protocol.HeaderSize:], &s) == nil {
+		d.store.log.Warn("a dead letter failed again and again while others were delivered; it is kept as refused",
+			"packet_id", string(s.PacketID), "agent_id", string(s.AgentID), "tries", MaxTries, "reason", reason)
+	}
+}
+
+// putOff moves a letter from the window to those that are tried later.
+func (d *delivery) putOff(slot int) {
+	l := d.window[slot].late
+	d.leave(slot)
+	if len(d.later) == lateLetters {
+		d.dropped = true
+		return
+	}
+	heap.Push(&d.later, l)
+	d.known[l.id] = struct{}{}
+}
+
+// settle ends a letter.
+func (d *delivery) settle(slot int) {
+	d.settled = append(d.settled, d.window[slot].id)
+	d.leave(slot)
+}
+
+// leave frees a slot.
+func (d *delivery) leave(slot int) {
+	p := &d.window[slot]
+	delete(d.known, p.id)
+	d.bytes -= p.size
+	d.trust(p)
+	d.free = append(d.free, slot)
+}
+
+// trust takes a letter off the suspects.
+func (d *delivery) trust(p *parcel) {
+	if p.suspect {
+		p.suspect = false
+		d.suspects--
+	}
+}
 
 // fill offers what may be offered now, and returns when to look again.
 func (d *delivery) fill(r *replay) time.Duration {
 	rhythm := d.store.rhythm
-	if d.unreadable() {
-		return rhythm.cursor // only for what is in flight
-	}
-	if wait := time.Until(r.resumeAt); wait > 0 {
-		return min(wait, rhythm.cursor)
-	}
-	if d.repeat == 0 && (d.exhausted() || !d.roomFor(0)) {
-		return rhythm.cursor
-	}
-	if !r.target.Well() {
-		return rhythm.poll
-	}
-	for n := d.first; n < d.next && d.repeat > 0; n++ {
-		p := d.parcel(n)
-		if p.state != again {
-			continue
-		}
-		frame, err := d.read.frame(p.off)
-		if err != nil { // it could be read before, so it is not the file that is wrong
-			d.failed = fmt.Errorf("%w: %v", errUnreadable, err)
-			return 0
-		}
-		d.repeat--
-		if !d.offer(r, n, frame) {
-			return rhythm.offerRetryMin
-		}
-	}
-	for n := 0; !d.exhausted(); n++ {
+	for n := 0; len(d.free) > 0 && (d.bytes < windowBytes || len(d.free) == windowFrames); n++ {
 		if n == windowFrames {
-			return 0 // time to look at the cursor, and whether to stop
+			return 0 // time to settle, and to look whether to stop
 		}
-		frame, err := d.read.frame(d.pos)
-		if err != nil {
-			d.failed = err
-			return 0
+		if wait := time.Until(r.resumeAt); wait > 0 {
+			return min(wait, rhythm.poll)
 		}
-		if !d.roomFor(len(frame)) {
+		if !r.target.Well() {
+			return rhythm.poll
+		}
+		b, l, found := d.next()
+		if !found {
 			break
 		}
-		number := d.next
-		*d.parcel(number) = parcel{off: d.pos, size: len(frame)}
-		d.next++
-		d.pos += int64(len(frame))
-		d.bytes += len(frame)
-		if !r.deliverable(frame) {
-			d.flying++
-			d.move(number, frame)
-		} else if !d.offer(r, number, frame) {
+		if !d.take(r, b, l) {
 			return rhythm.offerRetryMin
 		}
 		select {
-		case e := <-d.events: // make room as we go
-			d.happened(e, true, r)
+		case e := <-d.events: // one that is answered at once
+			d.heard = append(d.heard, e)
+			d.drain(r)
 		default:
 		}
 	}
-	if d.flying == 0 && d.exhausted() {
-		return 0
+	if len(d.later) > 0 {
+		return max(0, min(rhythm.poll, time.Until(d.later[0].at)))
 	}
-	return rhythm.cursor
+	return rhythm.poll
 }
 
-// errUnreadable marks what is read again later although it looks like damage.
-var errUnreadable = errors.New("cannot be read any more")
-
-func (d *delivery) parcel(n uint64) *parcel { return &d.window[n%windowFrames] }
-
-// roomFor says whether another frame may be taken into the window. One frame
-// always may, whatever its size.
-func (d *delivery) roomFor(size int) bool {
-	n := d.next - d.first
-	return n == 0 || n < windowFrames && d.bytes+size <= windowBytes
+// next returns a letter to offer: one that failed and whose time has come, or
+// the next of the log. Of those with tries against them one is offered at a
+// time, so that they cannot take the window.
+func (d *delivery) next() (b seglog.Block, l late, found bool) {
+	now := time.Now()
+	for len(d.later) > 0 && !d.later[0].at.After(now) && (d.suspects == 0 || d.later[0].tries == 0) {
+		l = heap.Pop(&d.later).(late)
+		b, err := d.read.Get(l.id)
+		if err != nil { // found again from the beginning, if it can be read then
+			delete(d.known, l.id)
+			d.dropped = true
+			continue
+		}
+		return b, l, true
+	}
+	for {
+		b, found = d.read.Next()
+		if d.atEnd = !found; !found {
+			break
+		}
+		if _, known := d.known[b.ID]; !known {
+			return b, late{id: b.ID, tries: int(b.Mark)}, true
+		}
+	}
+	d.rewind()
+	return b, l, false
 }
 
-// offer gives a frame to the target; false if it does not take it now.
-func (d *delivery) offer(r *replay, n uint64, frame []byte) bool {
+// rewind reads from the beginning again when there is something in the log
+// that is neither in the window nor among those that are tried later: more
+// failed than are remembered, or a file could not be read.
+func (d *delivery) rewind() {
+	if time.Since(d.rewound) < d.store.rhythm.offerRetryMax {
+		return
+	}
+	if d.dropped || d.store.letters.Status().Blocks > len(d.known) {
+		d.dropped, d.rewound = false, time.Now()
+		d.read.Rewind()
+	}
+}
+
+// take puts a letter into the window and offers it; false: the target takes
+// nothing now.
+func (d *delivery) take(r *replay, b seglog.Block, l late) bool {
+	slot := d.free[len(d.free)-1]
+	d.free = d.free[:len(d.free)-1]
+	k, _, frame, ok := parseLetter(b.Data)
+	d.offers++
+	d.window[slot] = parcel{late: l, size: len(frame), number: d.offers, delivered: d.delivered, failed: d.failed}
+	d.known[l.id] = struct{}{}
+	d.bytes += len(frame)
+	if l.tries > 0 {
+		d.window[slot].suspect = true
+		d.suspects++
+	}
+	reason := ""
+	switch {
+	case !ok:
+		reason = "not a letter"
+	case l.tries >= MaxTries:
+		reason = "not delivered in " + tries(l.tries)
+	case k == waiting:
+		reason = r.fault(frame)
+	}
+	if reason != "" || k == refused {
+		d.move(slot, reason)
+		return true
+	}
 	var called atomic.Bool
-	events := d.events
-	d.parcel(n).state = offered
-	d.flying++
 	err := r.target.Offer(frame, func(res Result) {
 		if called.CompareAndSwap(false, true) {
-			events <- event{number: n, result: res}
+			d.events <- event{slot: slot, result: res}
 		}
 	})
 	if err != nil && called.CompareAndSwap(false, true) {
-		d.flying--
-		d.parcel(n).state = again
-		d.repeat++
-		r.refused()
+		r.pause()
+		d.window[slot].at = r.resumeAt
+		d.putOff(slot)
 		return false
 	}
 	return true
 }
 
-// move puts a frame that was refused for ever into the refused file. It is
-// charged before the place of the old copy comes free.
-func (d *delivery) move(n uint64, frame []byte) {
-	events := d.events
-	d.parcel(n).state = moving
-	d.store.overdraw(int64(len(frame)))
-	d.store.put(frame, true, func() { events <- event{number: n, kept: true} })
-}
-
-// settle takes all events that are there. r is nil after the end of Replay.
-func (d *delivery) settle(mayMove bool, r *replay) {
-	for {
-		select {
-		case e := <-d.events:
-			d.happened(e, mayMove, r)
-		default:
-			return
-		}
-	}
-}
-
-// happened takes one event, and moves the window on.
-func (d *delivery) happened(e event, mayMove bool, r *replay) {
-	p := d.parcel(e.number)
-	switch {
-	case e.kept:
-		p.state = settled
-		d.flying--
-	case e.result.Delivered:
-		p.state = settled
-		d.flying--
-		d.store.replayed.Add(1)
-		if r != nil {
-			r.refusals = 0
-		}
-	case e.result.Final && mayMove:
-		frame, err := d.read.frame(p.off)
-		if err == nil {
-			d.move(e.number, frame)
-			break
-		}
-		d.failed = fmt.Errorf("%w: %v", errUnreadable, err)
-		fallthrough
-	default:
-		p.state = again
-		d.flying--
-		d.repeat++
-		if r != nil {
-			r.refused()
-		}
-	}
-	d.advance()
-}
-
-// advance takes what has its fate from the window's low end.
-func (d *delivery) advance() {
-	from := d.first
-	for d.first < d.next && d.parcel(d.first).state == settled {
-		p := d.parcel(d.first)
-		d.low += int64(p.size)
-		d.bytes -= p.size
-		d.first++
-	}
-	if d.first == from {
+// move copies a letter to the refused ones. It is settled once it is safe
+// there.
+func (d *delivery) move(slot int, reason string) {
+	p := &d.window[slot]
+	d.trust(p) // it is not offered any more
+	b, err := d.read.Get(p.id)
+	if err != nil {
+		d.dropped = true
+		d.leave(slot)
 		return
 	}
-	s := d.store
-	s.mu.Lock()
-	d.f.start = d.low
-	d.f.left -= int(d.first - from)
-	s.mu.Unlock()
+	_, was, frame, ok := parseLetter(b.Data)
+	if !ok {
+		frame = b.Data
+	}
+	if len(was) > 0 {
+		reason = string(was)
+	}
+	d.block = appendLetter(d.block[:0], refused, reason, frame)
+	d.store.refuse(d.block, func(err error) { d.events <- event{slot: slot, kept: err == nil, lost: err != nil} })
+}
+
+func tries(n int) string {
+	if n == 1 {
+		return "1 try"
+	}
+	return strconv.Itoa(n) + " tries"
+}
+
+// lateHeap is a heap of letters by when to try them. Owned by a delivery.
+type lateHeap []late
+
+func (h lateHeap) Len() int           { return len(h) }
+func (h lateHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h lateHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+
+// Push implements [heap.Interface].
+func (h *lateHeap) Push(x any) { *h = append(*h, x.(late)) }
+
+// Pop implements [heap.Interface].
+func (h *lateHeap) Pop() any {
+	last := len(*h) - 1
+	x := (*h)[last]
+	*h = (*h)[:last]
+	return x
 }

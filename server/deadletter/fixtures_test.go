@@ -7,24 +7,27 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sluice/internal/await"
+	"sluice/internal/seglog"
 	"sluice/protocol"
 )
 
 // quick is a rhythm at which nothing is waited for.
-func quick() rhythm {
+func quick() (rhythm, seglog.Rhythm) {
 	return rhythm{
-		writeRetryMin: time.Millisecond, writeRetryMax: 5 * time.Millisecond,
-		offerRetryMin: time.Millisecond, offerRetryMax: 5 * time.Millisecond,
-		sweep: 10 * time.Millisecond, cursor: time.Millisecond, poll: time.Millisecond,
-	}
+			offerRetryMin: time.Millisecond, offerRetryMax: 5 * time.Millisecond,
+			letterRetryMin: time.Millisecond, letterRetryMax: 5 * time.Millisecond,
+			poll: time.Millisecond, takeOver: 5 * time.Millisecond,
+		}, seglog.Rhythm{
+			RetryMin: time.Millisecond, RetryMax: 5 * time.Millisecond, Sweep: 5 * time.Millisecond,
+		}
 }
 
 // packet is a valid frame, padded to about extra bytes more.
@@ -43,9 +46,10 @@ func idOf(t testing.TB, frame []byte) string {
 	return string(s.PacketID)
 }
 
-func openStore(t testing.TB, cfg Config, d disk) *Store {
+func openStore(t testing.TB, cfg Config, files seglog.FS) *Store {
 	t.Helper()
-	s, err := open(cfg, d, quick())
+	r, disk := quick()
+	s, err := open(cfg, files, r, disk)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,23 +85,27 @@ func written(t testing.TB, s *Store) {
 	await.True(t, "written", func() bool { return s.Status().ReservedBytes == 0 })
 }
 
-// onDisk adds up the bytes of all files of frames.
-func onDisk(t testing.TB, dir string) (bytes int64, names []string) {
+// held reads what the files of a folder hold, by kind.
+func held(t testing.TB, dir string) map[Kind][]string {
 	t.Helper()
-	entries, err := os.ReadDir(dir)
+	files, err := Survey(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range entries {
-		if _, _, ours := parseName(e.Name()); ours {
-			st, err := os.Stat(filepath.Join(dir, e.Name()))
-			if err == nil {
-				bytes += st.Size()
-				names = append(names, e.Name())
-			}
+	ids := map[Kind][]string{}
+	for _, f := range files {
+		if f.Kind == Damaged {
+			ids[Damaged] = append(ids[Damaged], f.Name)
+		}
+		err := f.Each(dir, func(frame, _ []byte) error {
+			ids[f.Kind] = append(ids[f.Kind], idOf(t, frame))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-	return bytes, names
+	return ids
 }
 
 // fakeTarget takes offered frames and answers as it is told to.
@@ -171,13 +179,9 @@ func replaying(s *Store, t Target) (end func()) {
 	return func() { cancel(); <-ended }
 }
 
-func emptied(t testing.TB, s *Store, dir string) {
+func emptied(t testing.TB, s *Store) {
 	t.Helper()
-	await.True(t, "empty", func() bool {
-		_, names := onDisk(t, dir)
-		st := s.Status()
-		return len(names) == 0 && st.Packets == 0 && st.Bytes == 0
-	})
+	await.True(t, "empty", func() bool { return s.Status().Packets == 0 })
 }
 
 // logged collects log lines.
@@ -202,95 +206,49 @@ func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, 
 
 var errInjected = errors.New("injected")
 
-// badDisk fails as it is told to. room is how many bytes may still be written.
-type badDisk struct {
-	realDisk
-	mu                                       sync.Mutex
-	room                                     int64 // -1: endless
-	syncs, truncates, creates, reads, others error
-	created, removed                         int
+// badFS fails as it is told to.
+type badFS struct {
+	seglog.OS
+	mu     sync.Mutex
+	full   bool // nothing more can be allocated
+	writes error
+	only   string // of files with that in their names; "": of all
 }
 
-func goodDisk() *badDisk { return &badDisk{room: -1} }
+func (d *badFS) set(change func(d *badFS)) { d.mu.Lock(); defer d.mu.Unlock(); change(d) }
 
-func (d *badDisk) set(change func(d *badDisk)) { d.mu.Lock(); defer d.mu.Unlock(); change(d) }
+func (d *badFS) heal() { d.set(func(d *badFS) { d.full, d.writes, d.only = false, nil, "" }) }
 
-func (d *badDisk) create(path string) (handle, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.creates != nil {
-		return nil, d.creates
-	}
-	d.created++
-	h, err := d.realDisk.create(path)
-	return &badHandle{h, d}, err
-}
-
-func (d *badDisk) open(path string) (source, error) {
-	src, err := d.realDisk.open(path)
+func (d *badFS) Create(path string) (seglog.File, error) {
+	f, err := d.OS.Create(path)
 	if err != nil {
 		return nil, err
 	}
-	return &badSource{src, d}, nil
+	return &badFile{f, d, path}, nil
 }
 
-func (d *badDisk) remove(path string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.others != nil {
-		return d.others
+type badFile struct {
+	seglog.File
+	d    *badFS
+	path string
+}
+
+func (f *badFile) Allocate(size int64) error {
+	f.d.mu.Lock()
+	full := f.d.full
+	f.d.mu.Unlock()
+	if full {
+		return unix.ENOSPC
 	}
-	d.removed++
-	return d.realDisk.remove(path)
+	return f.File.Allocate(size)
 }
 
-type badHandle struct {
-	handle
-	d *badDisk
-}
-
-func (h *badHandle) Write(p []byte) (int, error) {
-	h.d.mu.Lock()
-	defer h.d.mu.Unlock()
-	if h.d.room < 0 || int64(len(p)) <= h.d.room {
-		if h.d.room > 0 {
-			h.d.room -= int64(len(p))
-		}
-		return h.handle.Write(p)
+func (f *badFile) WriteAt(p []byte, off int64) (int, error) {
+	f.d.mu.Lock()
+	err, only := f.d.writes, f.d.only
+	f.d.mu.Unlock()
+	if err != nil && strings.Contains(f.path, only) {
+		return 0, err
 	}
-	n, _ := h.handle.Write(p[:h.d.room]) // in the middle of a frame
-	h.d.room = 0
-	return n, errInjected
-}
-
-func (h *badHandle) Sync() error {
-	h.d.mu.Lock()
-	defer h.d.mu.Unlock()
-	if h.d.syncs != nil {
-		return h.d.syncs
-	}
-	return h.handle.Sync()
-}
-
-func (h *badHandle) Truncate(n int64) error {
-	h.d.mu.Lock()
-	defer h.d.mu.Unlock()
-	if h.d.truncates != nil {
-		return h.d.truncates
-	}
-	return h.handle.Truncate(n)
-}
-
-type badSource struct {
-	source
-	d *badDisk
-}
-
-func (s *badSource) ReadAt(p []byte, off int64) (int, error) {
-	s.d.mu.Lock()
-	defer s.d.mu.Unlock()
-	if s.d.reads != nil {
-		return 0, s.d.reads
-	}
-	return s.source.ReadAt(p, off)
+	return f.File.WriteAt(p, off)
 }

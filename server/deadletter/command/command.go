@@ -1,4 +1,7 @@
-package deadletter
+// Package command is the command line of the dead letters, "server
+// dead-letters": list, replay and drop. It works on a folder without a server;
+// list also beside one.
+package command
 
 import (
 	"errors"
@@ -9,21 +12,22 @@ import (
 	"github.com/alecthomas/kong"
 
 	"sluice/internal/cli"
+	"sluice/server/deadletter"
 )
 
-// Exit codes of Command.
+// Exit codes of Run.
 const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 78 // EX_CONFIG of sysexits.h, as for every bad flag of this project
 )
 
-// folderFlag is the folder that every command works on. Owned by one Command.
+// folderFlag is the folder that every command works on. Owned by one Run.
 type folderFlag struct {
 	Dir string `name:"dead-letter-dir" default:"./dead-letters" placeholder:"DIR" help:"The folder of the dead letters. [DEAD_LETTER_DIR, default ./dead-letters]"`
 }
 
-// commands is what kong parses. Owned by one call of Command.
+// commands is what kong parses. Owned by one Run.
 type commands struct {
 	List struct {
 		folderFlag
@@ -49,15 +53,16 @@ type commands struct {
 const commandDescription = `Dead letters are packets that were answered 202 and that no analyzer took. The
 server keeps them in files, and delivers them by itself once analyzers are well.
 
-Kinds of files: waiting (to be delivered), refused (an analyzer has refused
-these packets for ever; they stay until dropped), damaged (cannot be read, set
-aside and never deleted by the server).
+Kinds of files: waiting (to be delivered), refused (an analyzer refused these
+packets permanently, or they failed again and again while others were
+delivered; they stay until dropped), damaged (cannot be read, set aside and
+never deleted by the server).
 
 Exit codes: 0 done, and for replay: nothing is left; 1 failed; 78 bad usage.`
 
-// Command runs "server dead-letters": args are those behind these words. It
+// Run runs "server dead-letters": args are those behind these words. It
 // returns the exit code.
-func Command(args []string, env func(string) (string, bool), stdout, stderr io.Writer) int {
+func Run(args []string, env func(string) (string, bool), stdout, stderr io.Writer) int {
 	var c commands
 	asked := false
 	parser, err := kong.New(&c,
@@ -106,7 +111,7 @@ func usage(stderr io.Writer, text string) int {
 }
 
 func failed(stderr io.Writer, err error) int {
-	var locked *LockedError
+	var locked *deadletter.LockedError
 	if errors.As(err, &locked) {
 		fmt.Fprintf(stderr, "%v: a running server delivers dead letters by itself; stop it first\n", err)
 	} else {

@@ -1,4 +1,4 @@
-package deadletter
+package command
 
 import (
 	"slices"
@@ -18,12 +18,12 @@ func TestOperationsHasEverySetting(t *testing.T) {
 	for _, command := range parser.Model.Children {
 		for _, s := range docstest.OfKong(command.Flags) {
 			if s.Flag == "dead-letter-dir" {
-				s.Env = "DEAD_LETTER_DIR" // from Command's own env
+				s.Env = "DEAD_LETTER_DIR" // from Run's own env
 			}
 			if !slices.Contains(all, s) {
 				all = append(all, s)
 			}
 		}
 	}
-	docstest.Settings(t, "../../docs/OPERATIONS.md", "server dead-letters", all)
+	docstest.Settings(t, "../../../docs/OPERATIONS.md", "server dead-letters", all)
 }

@@ -1,32 +1,90 @@
-package deadletter
+package command
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"sluice/internal/await"
 	"sluice/protocol"
+	"sluice/server/deadletter"
 )
 
 func runCommand(dir string, args ...string) (code int, out, errs string) {
 	var stdout, stderr bytes.Buffer
-	code = Command(args, func(name string) (string, bool) { return dir, name == "DEAD_LETTER_DIR" }, &stdout, &stderr)
+	code = Run(args, func(name string) (string, bool) { return dir, name == "DEAD_LETTER_DIR" }, &stdout, &stderr)
 	return code, stdout.String(), stderr.String()
 }
 
-// sample is a folder with three waiting packets, one refused, and a damaged file.
+// packet is a valid frame.
+func packet(n int) []byte {
+	return protocol.AppendFrame(nil, protocol.AppendPacket(nil, &protocol.LogPacket{
+		PacketID: fmt.Sprintf("p-%d", n), AgentID: "a", Messages: []protocol.LogMessage{{Level: "INFO", Source: "s", Message: "x"}},
+	}))
+}
+
+func openStore(t *testing.T, dir string) *deadletter.Store {
+	t.Helper()
+	s, err := deadletter.Open(deadletter.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func closeStore(t *testing.T, s *deadletter.Store) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), await.Patience)
+	defer cancel()
+	if err := s.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func keep(t *testing.T, s *deadletter.Store, frame []byte, final bool) {
+	t.Helper()
+	await.True(t, "space", func() bool { return s.TryReserve(len(frame)) })
+	s.Put(frame, final)
+	await.True(t, "written", func() bool { return s.Status().ReservedBytes == 0 })
+}
+
+// sample is a folder with three waiting packets in two files, one refused, and
+// a damaged file.
 func sample(t *testing.T) string {
 	dir := t.TempDir()
-	writeFile(t, dir, fileName(Waiting, 1_700_000_000_000_000), append(packet(0, 1), packet(1, 1)...))
-	writeFile(t, dir, fileName(Waiting, 1_700_000_100_000_000), packet(2, 1))
-	writeFile(t, dir, fileName(Refused, 1_700_000_200_000_000), packet(3, 1))
-	writeFile(t, dir, "letters-1600000000000000.frames.bad", []byte("garbage"))
+	s := openStore(t, dir)
+	keep(t, s, packet(0), false)
+	keep(t, s, packet(1), false)
+	keep(t, s, packet(3), true)
+	closeStore(t, s)
+	s = openStore(t, dir)
+	keep(t, s, packet(2), false)
+	closeStore(t, s)
+	if err := os.WriteFile(filepath.Join(dir, "letters-1600000000000000.frames.bad"), []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return dir
+}
+
+// names are the files of a folder that hold something.
+func names(t *testing.T, dir string) map[deadletter.Kind][]string {
+	t.Helper()
+	files, err := look(dir, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[deadletter.Kind][]string{}
+	for _, f := range files {
+		all[f.Kind] = append(all[f.Kind], f.Name)
+	}
+	return all
 }
 
 func TestUsage(t *testing.T) {
@@ -59,24 +117,23 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%q: exit %d\n%s%s", tc.args, code, out, errs)
 		}
 	}
-	if _, names := onDisk(t, dir); len(names) != 4 {
-		t.Errorf("left: %v", names)
+	if n := names(t, dir); len(n[deadletter.Waiting]) != 2 || len(n[deadletter.Refused]) != 1 || len(n[deadletter.Damaged]) != 1 {
+		t.Errorf("left: %v", n)
 	}
 }
 
 func TestList(t *testing.T) {
 	dir := sample(t)
-	s := openStore(t, Config{Dir: dir}, realDisk{}) // list works beside a server
+	s := openStore(t, dir) // list works beside a server
 	defer closeStore(t, s)
-	keep(t, s, packet(4, 1), false)
-	written(t, s)
+	keep(t, s, packet(4), false)
 	code, out, errs := runCommand(dir, "list", "-v")
 	if code != 0 || errs != "" {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
 	t.Log("\n" + out)
-	for _, want := range []string{"FILE", "letters-1700000000000000.frames", "waiting  2 ", "refused  1 ", "damaged  ?", "  p-4 ",
-		"4 packets wait for delivery, the oldest since 2023-11-1", "1 was refused for ever", "1 file is damaged"} {
+	for _, want := range []string{"FILE", names(t, dir)[deadletter.Waiting][0], "waiting  2 ", "refused  1 ", "damaged  ?", "  p-4 ",
+		"4 packets wait for delivery, the oldest since ", "1 was refused for ever", "1 file is damaged"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -84,7 +141,7 @@ func TestList(t *testing.T) {
 	_, out, _ = runCommand(dir, "list", "--json", "-v")
 	var all listing
 	if err := json.Unmarshal([]byte(out), &all); err != nil || all.Packets != 4 || all.RefusedPackets != 1 || all.DamagedFiles != 1 ||
-		len(all.Files) != 5 || all.Files[1].Letters[1].PacketID != "p-1" || all.Files[1].Since.Unix() != 1_700_000_000 {
+		len(all.Files) != 5 || all.Files[0].Kind != deadletter.Damaged || all.Files[0].Since.Unix() != 1_600_000_000 || all.Files[1].Letters[1].PacketID != "p-1" {
 		t.Errorf("%v\n%s", err, out)
 	}
 	code, out, _ = runCommand(t.TempDir(), "list")
@@ -103,27 +160,45 @@ func TestTextOfPacketsIsHarmless(t *testing.T) {
 
 func TestDrop(t *testing.T) {
 	dir := sample(t)
-	s := openStore(t, Config{Dir: dir}, realDisk{})
+	s := openStore(t, dir)
 	if code, _, errs := runCommand(dir, "drop", "--all", "--yes"); code != 1 || !strings.Contains(errs, fmt.Sprint(os.Getpid())) {
 		t.Fatalf("dropped beside a server: exit %d %s", code, errs)
 	}
 	closeStore(t, s)
-	refused := fileName(Refused, 1_700_000_200_000_000)
-	if code, out, errs := runCommand(dir, "drop", "--yes", refused, filepath.Join(dir, fileName(Waiting, 1_700_000_100_000_000))); code != 0 || out != "dropped 2 files with 2 packets\n" {
+	n := names(t, dir)
+	refused := n[deadletter.Refused][0]
+	if code, out, errs := runCommand(dir, "drop", "--yes", refused, filepath.Join(dir, n[deadletter.Waiting][1])); code != 0 || out != "dropped 2 files with 2 packets\n" {
 		t.Fatalf("exit %d %s%s", code, out, errs)
 	}
 	if code, _, errs := runCommand(dir, "drop", "--yes", refused); code != 1 || !strings.Contains(errs, refused) {
 		t.Errorf("exit %d %s", code, errs)
 	}
-	writeFile(t, dir, fileName(Waiting, 4_000_000_000_000_000), packet(9, 1)) // of the future
-	if code, out, _ := runCommand(dir, "drop", "--yes", "--older-than", "7d"); code != 0 || !strings.HasPrefix(out, "dropped 2 files") {
+	if code, out, _ := runCommand(dir, "drop", "--yes", "--older-than", "7d"); code != 0 || !strings.HasPrefix(out, "dropped 1 file") {
 		t.Errorf("exit %d %s", code, out)
 	}
-	if code, out, _ := runCommand(dir, "drop", "--yes", "--all"); code != 0 || out != "dropped 1 file with 1 packet\n" {
+	if code, out, _ := runCommand(dir, "drop", "--yes", "--all"); code != 0 || out != "dropped 1 file with 2 packets\n" {
 		t.Errorf("exit %d %s", code, out)
 	}
 	if code, out, _ := runCommand(dir, "drop", "--yes", "--all"); code != 0 || out != "nothing to drop\n" {
 		t.Errorf("exit %d %s", code, out)
+	}
+}
+
+// Files of the last release are listed and dropped before they are taken over.
+func TestLastRelease(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../testdata/release1")); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := runCommand(dir, "list", "-v")
+	if code != 0 || !strings.Contains(out, "5 packets wait") || !strings.Contains(out, "p-7") || strings.Contains(out, "p-1 ") {
+		t.Fatalf("exit %d %s%s", code, out, errs)
+	}
+	if code, out, errs := runCommand(dir, "drop", "--yes", "--all"); code != 0 || !strings.HasPrefix(out, "dropped 3 files with 6 packets") {
+		t.Errorf("exit %d %s%s", code, out, errs)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*-*")); len(left) != 0 {
+		t.Errorf("left: %v", left)
 	}
 }
 
@@ -157,7 +232,7 @@ func distributor(t *testing.T, answer func(id string) protocol.NackCode) string 
 						continue
 					}
 					n++
-					if code := answer(idOf(t, protocol.AppendFrame(nil, body))); code != 0 {
+					if code := answer(idOf(body)); code != 0 {
 						out = protocol.AppendNack(out, n, code, 0, "no", 1)
 					}
 					out = protocol.AppendAck(out, n, n+4096, 4<<20+n<<20)
@@ -168,11 +243,19 @@ func distributor(t *testing.T, answer func(id string) protocol.NackCode) string 
 	return ln.Addr().String()
 }
 
+func idOf(body []byte) string {
+	var s protocol.Scanned
+	if err := protocol.Scan(body, &s); err != nil {
+		return err.Error()
+	}
+	return string(s.PacketID)
+}
+
 func TestReplayCommand(t *testing.T) {
 	dir := sample(t)
 	got := make(chan string, 100)
 	to := distributor(t, func(id string) protocol.NackCode { got <- id; return 0 })
-	s := openStore(t, Config{Dir: dir}, realDisk{})
+	s := openStore(t, dir)
 	if code, _, errs := runCommand(dir, "replay", "--to", to); code != 1 || !strings.Contains(errs, "stop it first") {
 		t.Fatalf("beside a server: exit %d %s", code, errs)
 	}
@@ -181,8 +264,8 @@ func TestReplayCommand(t *testing.T) {
 	if code != 0 || len(got) != 3 || !strings.Contains(out, "3 packets delivered, 0 left") {
 		t.Errorf("exit %d, %d got\n%s%s", code, len(got), out, errs)
 	}
-	if _, names := onDisk(t, dir); len(names) != 2 {
-		t.Errorf("left: %v", names)
+	if n := names(t, dir); len(n[deadletter.Waiting]) != 0 || len(n[deadletter.Refused]) != 1 || len(n[deadletter.Damaged]) != 1 {
+		t.Errorf("left: %v", n)
 	}
 	if code, out, _ = runCommand(dir, "replay", "--to", to); code != 0 || !strings.Contains(out, "0 packets delivered, 0 left") {
 		t.Errorf("exit %d %s", code, out)
@@ -200,7 +283,11 @@ func TestReplayCommand(t *testing.T) {
 		{protocol.NackUnavailable, []string{"--give-up", "300ms"}, "has the distributor an analyzer", 1, 0},
 	} {
 		dir := t.TempDir()
-		writeFile(t, dir, fileName(Waiting, 5), bytes.Join([][]byte{packet(0, 1), packet(1, 1), packet(2, 1)}, nil))
+		s := openStore(t, dir)
+		for i := range 3 {
+			keep(t, s, packet(i), false)
+		}
+		closeStore(t, s)
 		to := distributor(t, func(id string) protocol.NackCode {
 			if id == "p-1" {
 				return tc.code
@@ -208,7 +295,7 @@ func TestReplayCommand(t *testing.T) {
 			return 0
 		})
 		code, out, errs := runCommand(dir, append([]string{"replay", "--to", to}, tc.args...)...)
-		s := openStore(t, Config{Dir: dir}, realDisk{})
+		s = openStore(t, dir)
 		if st := s.Status(); code != 1 || !strings.Contains(out+errs, tc.says) || (st.Packets > 0) != (tc.left > 0) || st.RefusedPackets != tc.refused {
 			t.Errorf("%v: exit %d, %+v\n%s%s", tc.code, code, st, out, errs)
 		}

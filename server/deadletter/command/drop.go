@@ -1,4 +1,4 @@
-package deadletter
+package command
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sluice/internal/cli"
+	"sluice/internal/seglog"
 )
 
 // selection is which files drop is about: exactly one of its fields.
@@ -72,7 +73,7 @@ func dropCommand(dir string, sel selection, yes bool, stdout, stderr io.Writer) 
 		return failed(stderr, err)
 	}
 	if yes { // only looking needs no lock
-		lock, err := lockFolder(dir)
+		lock, err := seglog.LockFolder(dir)
 		if err != nil {
 			return failed(stderr, err)
 		}
@@ -102,7 +103,7 @@ func dropCommand(dir string, sel selection, yes bool, stdout, stderr io.Writer) 
 		return usage(stderr, "this would delete "+what+" for ever; add --yes to do it")
 	}
 	for _, f := range picked {
-		err = errors.Join(err, removeFile(realDisk{}, dir, &file{name: f.Name, kind: f.Kind}))
+		err = errors.Join(err, f.file.Drop(dir))
 	}
 	if err != nil {
 		return failed(stderr, err)

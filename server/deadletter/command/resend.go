@@ -1,4 +1,4 @@
-package deadletter
+package command
 
 import (
 	"context"
@@ -16,9 +16,10 @@ import (
 	"sluice/internal/cli"
 	"sluice/internal/output"
 	"sluice/protocol"
+	"sluice/server/deadletter"
 )
 
-// courier is a Target that sends to a distributor as an agent does.
+// courier is a deadletter.Target that sends to a distributor as an agent does.
 // Safe for concurrent use.
 type courier struct {
 	client *client.Client
@@ -26,11 +27,11 @@ type courier struct {
 
 	mu   sync.Mutex
 	last uint64
-	done map[uint64]func(Result)
+	done map[uint64]func(deadletter.Result)
 }
 
 func newCourier(to string) (*courier, error) {
-	c := &courier{done: map[uint64]func(Result){}}
+	c := &courier{done: map[uint64]func(deadletter.Result){}}
 	var err error
 	c.client, err = client.New(client.Config{Addrs: []string{to}, Hello: true, Agent: "dead-letters", OnOutcome: c.outcome})
 	return c, err
@@ -41,7 +42,7 @@ func (c *courier) Well() bool { return c.client.Stats().Connected && !c.denied.L
 
 // Offer sends a frame. The window of a delivery is far below what the client
 // takes, so this does not block.
-func (c *courier) Offer(frame []byte, done func(Result)) error {
+func (c *courier) Offer(frame []byte, done func(deadletter.Result)) error {
 	c.mu.Lock()
 	c.last++
 	tag := c.last
@@ -64,7 +65,7 @@ func (c *courier) outcome(tag uint64, o client.Outcome) {
 	if o.Code == protocol.NackUnauthorized {
 		c.denied.Store(true)
 	}
-	done(Result{Delivered: o.Delivered, Final: o.Code == protocol.NackInvalid || o.Code == protocol.NackTooLarge})
+	done(deadletter.Result{Delivered: o.Delivered, Final: o.Code == protocol.NackInvalid || o.Code == protocol.NackTooLarge})
 }
 
 // closeWait is how long an end may take; the disk is local.
@@ -84,7 +85,7 @@ func replayCommand(dir, to string, patience time.Duration, stdout, stderr io.Wri
 		return failed(stderr, err)
 	}
 	// What is too large for the distributor is its own to say.
-	s, err := Open(Config{Dir: dir, MaxFrame: maxFrameBytes, tornBytes: protocol.DefaultMaxFrame, Log: log})
+	s, err := deadletter.Open(deadletter.Config{Dir: dir, MaxFrame: maxFrameBytes, Log: log})
 	if err != nil {
 		return failed(stderr, err)
 	}
@@ -94,7 +95,7 @@ func replayCommand(dir, to string, patience time.Duration, stdout, stderr io.Wri
 		err = errors.New(before.Error)
 	case before.Packets > 0:
 		fmt.Fprintf(stdout, "sending %s from %s to %s\n", count(before.Packets, "packet", "packets"), dir, to)
-		err = s.resend(to, patience)
+		err = resend(s, to, patience)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
@@ -119,7 +120,7 @@ func replayCommand(dir, to string, patience time.Duration, stdout, stderr io.Wri
 }
 
 // resend replays until nothing waits. The error says why something does.
-func (s *Store) resend(to string, patience time.Duration) error {
+func resend(s *deadletter.Store, to string, patience time.Duration) error {
 	c, err := newCourier(to)
 	if err != nil {
 		return err
@@ -132,7 +133,7 @@ func (s *Store) resend(to string, patience time.Duration) error {
 		defer close(replayed)
 		s.Replay(ctx, c)
 	}()
-	err = s.awaitEmpty(interrupted, c, patience)
+	err = awaitEmpty(interrupted, s, c, patience)
 	cancel()
 	<-replayed
 	closing, done := context.WithCancel(context.Background())
@@ -141,7 +142,7 @@ func (s *Store) resend(to string, patience time.Duration) error {
 	return err
 }
 
-func (s *Store) awaitEmpty(ctx context.Context, c *courier, patience time.Duration) error {
+func awaitEmpty(ctx context.Context, s *deadletter.Store, c *courier, patience time.Duration) error {
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	left, movedAt := -1, time.Now()

@@ -1,11 +1,11 @@
-package deadletter
+package command
 
 import (
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
-	"path/filepath"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,18 +13,19 @@ import (
 	"time"
 
 	"sluice/protocol"
+	"sluice/server/deadletter"
 )
 
 // listed is a file as list shows it. Immutable.
 type listed struct {
-	Name    string         `json:"file"`
-	Kind    Kind           `json:"kind"`
-	Packets int            `json:"packets"` // that have no fate yet; of a damaged file nobody knows
-	Bytes   int64          `json:"bytes"`
-	Since   time.Time      `json:"oldest"` // when the file was begun
-	Letters []listedPacket `json:"letters,omitempty"`
+	Name    string          `json:"file"`
+	Kind    deadletter.Kind `json:"kind"`
+	Packets int             `json:"packets"` // that have no fate yet; of a damaged file nobody knows
+	Bytes   int64           `json:"bytes"`
+	Since   time.Time       `json:"oldest"` // when the file was begun
+	Letters []listedPacket  `json:"letters,omitempty"`
 
-	start, end int64
+	file deadletter.File
 }
 
 // listedPacket is a packet as list -v shows it. Immutable.
@@ -33,7 +34,8 @@ type listedPacket struct {
 	AgentID  string `json:"agent_id"`
 	Messages int    `json:"messages"`
 	Bytes    int    `json:"bytes"`
-	Fault    string `json:"fault,omitempty"` // it is no packet
+	Fault    string `json:"fault,omitempty"`  // why it is not a packet
+	Reason   string `json:"reason,omitempty"` // why it was refused
 }
 
 // listing is all of list --json. Immutable.
@@ -46,31 +48,28 @@ type listing struct {
 	Bytes          int64    `json:"bytes"`
 }
 
-// look surveys a folder without a lock and without a change.
+// look surveys a folder without a lock and without a change. What is wrong
+// with its files goes to notes.
 func look(dir string, notes io.Writer) ([]listed, error) {
 	if err := checkFolder(dir); err != nil {
 		return nil, err
 	}
-	v := surveyor{disk: realDisk{}, dir: dir, max: protocol.DefaultMaxFrame, warn: func(text, file string, attrs ...any) {
-		fmt.Fprintf(notes, "%s: %s%s\n", file, text, details(attrs))
-	}}
-	files, _, err := v.survey()
+	files, err := deadletter.Survey(dir, slog.New(slog.NewTextHandler(notes, &slog.HandlerOptions{ReplaceAttr: withoutTime})))
 	if err != nil {
 		return nil, err
 	}
 	list := make([]listed, len(files))
 	for i, f := range files {
-		list[i] = listed{Name: f.name, Kind: f.kind, Packets: f.left, Bytes: f.size, Since: createdAt(f.sequence), start: f.start, end: f.end}
+		list[i] = listed{Name: f.Name, Kind: f.Kind, Packets: f.Packets, Bytes: f.Bytes, Since: f.Since, file: f}
 	}
 	return list, nil
 }
 
-func details(attrs []any) string {
-	var b strings.Builder
-	for i := 0; i+1 < len(attrs); i += 2 {
-		fmt.Fprintf(&b, " (%v: %v)", attrs[i], attrs[i+1])
+func withoutTime(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey {
+		return slog.Attr{}
 	}
-	return b.String()
+	return a
 }
 
 func listCommand(dir string, verbose, asJSON bool, stdout, stderr io.Writer) int {
@@ -83,11 +82,11 @@ func listCommand(dir string, verbose, asJSON bool, stdout, stderr io.Writer) int
 		f := &files[i]
 		all.Bytes += f.Bytes
 		switch f.Kind {
-		case Waiting:
+		case deadletter.Waiting:
 			all.Packets += f.Packets
-		case Refused:
+		case deadletter.Refused:
 			all.RefusedPackets += f.Packets
-		case Damaged:
+		case deadletter.Damaged:
 			all.DamagedFiles++
 		}
 		if verbose && asJSON {
@@ -124,7 +123,7 @@ func printListing(all *listing, verbose bool, out io.Writer) error {
 		}
 	}
 	totals := []string{count(all.Packets, "packet waits", "packets wait") + " for delivery"}
-	if oldest := slices.IndexFunc(all.Files, func(f listed) bool { return f.Kind == Waiting && f.Packets > 0 }); oldest >= 0 {
+	if oldest := slices.IndexFunc(all.Files, func(f listed) bool { return f.Kind == deadletter.Waiting && f.Packets > 0 }); oldest >= 0 {
 		totals[0] += ", the oldest since " + ago(all.Files[oldest].Since)
 	}
 	if all.RefusedPackets > 0 {
@@ -142,7 +141,7 @@ func printTable(files []listed, out io.Writer) error {
 	fmt.Fprintln(table, "FILE\tKIND\tPACKETS\tBYTES\tOLDEST")
 	for _, f := range files {
 		packets := thousands(f.Packets)
-		if f.Kind == Damaged {
+		if f.Kind == deadletter.Damaged {
 			packets = "?"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", f.Name, f.Kind, packets, bytesText(f.Bytes), ago(f.Since))
@@ -155,7 +154,7 @@ func printTable(files []listed, out io.Writer) error {
 func printPackets(all *listing, out io.Writer) error {
 	for i := range all.Files {
 		f := &all.Files[i]
-		if f.Kind == Damaged {
+		if f.Kind == deadletter.Damaged {
 			continue
 		}
 		if _, err := fmt.Fprintf(out, "\n%s\n  %-36s  %-20s  MESSAGES\n", f.Name, "PACKET_ID", "AGENT_ID"); err != nil {
@@ -163,10 +162,14 @@ func printPackets(all *listing, out io.Writer) error {
 		}
 		err := eachPacket(all.Folder, f, func(p listedPacket) error {
 			if p.Fault != "" {
-				_, err := fmt.Fprintf(out, "  no packet: %s (%s)\n", p.Fault, bytesText(int64(p.Bytes)))
+				_, err := fmt.Fprintf(out, "  not a packet: %s (%s)\n", p.Fault, bytesText(int64(p.Bytes)))
 				return err
 			}
-			_, err := fmt.Fprintf(out, "  %-36s  %-20s  %s\n", plain(p.PacketID), plain(p.AgentID), thousands(p.Messages))
+			reason := ""
+			if p.Reason != "" {
+				reason = "  " + plain(p.Reason)
+			}
+			_, err := fmt.Fprintf(out, "  %-36s  %-20s  %s%s\n", plain(p.PacketID), plain(p.AgentID), thousands(p.Messages), reason)
 			return err
 		})
 		if err != nil {
@@ -178,38 +181,26 @@ func printPackets(all *listing, out io.Writer) error {
 	return nil
 }
 
-// eachPacket calls show for each packet of a file that has no fate yet.
+// eachPacket calls show for each packet of a file that has no outcome yet.
 func eachPacket(dir string, f *listed, show func(listedPacket) error) error {
-	if f.Kind == Damaged {
-		return nil
-	}
-	src, err := realDisk{}.open(filepath.Join(dir, f.Name))
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	r := reader{src: src, end: f.end}
 	inspect := protocol.NewInspector(maxFrameBytes)
 	var s protocol.Scanned
-	for off := f.start; ; {
-		frame, err := r.frame(off)
-		if err == io.EOF {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		off += int64(len(frame))
-		p := listedPacket{Bytes: len(frame)}
-		if err := inspect.Scan(frame[protocol.HeaderSize:], &s); err != nil {
+	return f.file.Each(dir, func(frame, reason []byte) error {
+		p := listedPacket{Bytes: len(frame), Reason: string(reason)}
+		if len(frame) <= protocol.HeaderSize {
+			p.Fault = "too short"
+		} else if err := inspect.Scan(frame[protocol.HeaderSize:], &s); err != nil {
 			p.Fault = err.Error()
 		} else {
 			p.PacketID, p.AgentID, p.Messages = string(s.PacketID), string(s.AgentID), s.Messages
 		}
-		if err := show(p); err != nil {
-			return err
-		}
-	}
+		return show(p)
+	})
 }
+
+// maxFrameBytes is the largest packet that is looked into, whatever the
+// server's max-frame was when it was kept.
+const maxFrameBytes = 64 << 20
 
 // plain is text from a packet as a terminal may get it.
 func plain(text string) string {
