@@ -21,6 +21,8 @@ type parcel struct {
 	number  uint64 // of the offer, counted from 1
 
 	delivered, failed uint64 // counters of the delivery when it was offered
+	alone             bool   // few were in flight then, and progress is known
+	progress          uint64 // of the target when it was offered
 }
 
 // late is a letter that was not delivered when it was offered. Owned by its
@@ -133,12 +135,21 @@ func (d *delivery) happened(e event, r *replay) {
 	}
 }
 
+// few letters in flight are too few to be compared with each other; then a
+// failure is compared with what else the target has delivered meanwhile, which
+// must be proof many packets.
+const (
+	few   = 16
+	proof = 8
+)
+
 // fail puts a letter off. Whether that counts against it is judged by what
 // became of the others meanwhile.
 func (d *delivery) fail(slot int, reason string, r *replay) {
 	p := &d.window[slot]
 	d.failed++
-	itself := d.newest > p.number && d.failed-p.failed <= 1+(d.delivered-p.delivered)/8
+	itself := r != nil && r.target.Well() && d.failed-p.failed <= 1+(d.delivered-p.delivered)/8 &&
+		(d.newest > p.number || p.alone && r.progress()-p.progress >= proof)
 	p.offers++
 	if itself {
 		p.tries++
@@ -290,6 +301,9 @@ func (d *delivery) take(r *replay, b seglog.Block, l late) bool {
 	if l.tries > 0 {
 		d.window[slot].suspect = true
 		d.suspects++
+	}
+	if r.counts != nil && windowFrames-len(d.free) <= few {
+		d.window[slot].alone, d.window[slot].progress = true, r.progress()
 	}
 	reason := ""
 	switch {

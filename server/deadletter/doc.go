@@ -23,8 +23,8 @@
 // A letter that cannot be delivered blocks nobody: those behind it go first,
 // and it is tried again later and later. A try counts against the letter, and
 // not against the analyzers, only if a letter that was offered after it was
-// delivered before it failed, and hardly any other failed meanwhile: an outage
-// refuses nothing. After [MaxTries] such tries it is refused. Tries are marks in
+// delivered before it failed, or other packets were if few letters are there,
+// and hardly any other letter failed meanwhile: an outage refuses nothing. After [MaxTries] such tries it is refused. Tries are marks in
 // the log, so a restart does not begin at none.
 //
 // At most a window of letters is offered and not settled. So a restart after

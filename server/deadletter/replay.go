@@ -18,6 +18,11 @@ type Target interface {
 	Offer(frame []byte, done func(Result)) error
 }
 
+// Progress is a [Target] that also says how many packets it has delivered in
+// all, letters or not. Without it, a letter that is alone in the folder has
+// nothing to be compared with, and is tried for ever. Safe for concurrent use.
+type Progress interface{ Delivered() uint64 }
+
 // Result is the outcome of an offered frame. Neither delivered nor final: it is
 // offered again. Immutable.
 type Result struct {
@@ -36,6 +41,7 @@ func (s *Store) Replay(ctx context.Context, t Target) {
 	s.replaying.Lock()
 	defer s.replaying.Unlock()
 	r := &replay{store: s, target: t, inspect: protocol.NewInspector(s.cfg.MaxFrame), done: ctx.Done()}
+	r.counts, _ = t.(Progress)
 	d := s.delivery
 	for !r.over() {
 		d.drain(r)
@@ -54,6 +60,7 @@ func (s *Store) Replay(ctx context.Context, t Target) {
 type replay struct {
 	store   *Store
 	target  Target
+	counts  Progress // nil: it does not tell
 	inspect *protocol.Inspector
 	scanned protocol.Scanned
 	done    <-chan struct{}
@@ -103,6 +110,14 @@ func (r *replay) fault(frame []byte) string {
 		return "not a packet: " + err.Error()
 	}
 	return ""
+}
+
+// progress is how many packets the target has delivered in all.
+func (r *replay) progress() uint64 {
+	if r.counts == nil {
+		return 0
+	}
+	return r.counts.Delivered()
 }
 
 // pause puts off the next offer, longer with each refusal in a row.

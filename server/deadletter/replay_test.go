@@ -115,6 +115,37 @@ func TestPoisonBlocksNobody(t *testing.T) {
 	}
 }
 
+// busyTarget delivers other packets, too, as many as it is told to between two
+// looks.
+type busyTarget struct {
+	*fakeTarget
+	others, each uint64
+}
+
+func (b *busyTarget) Delivered() uint64 { b.others += b.each; return b.others }
+
+// A letter that is alone in the folder is compared with what else is delivered.
+func TestPoisonAlone(t *testing.T) {
+	for each, want := range map[uint64]int{proof: 1, 0: 0} {
+		s := openStore(t, Config{Dir: t.TempDir()}, seglog.OS{})
+		keep(t, s, packet(0, 1), false)
+		to := newTarget(t)
+		failures := 0
+		to.answer = func(string) (Result, bool, error) { failures++; return Result{}, true, nil }
+		end := replaying(s, &busyTarget{fakeTarget: to, each: each})
+		await.True(t, "tried, or refused", func() bool {
+			to.mu.Lock()
+			defer to.mu.Unlock()
+			return failures > 4*MaxTries || s.Status().RefusedPackets == 1
+		})
+		end()
+		if st := s.Status(); st.RefusedPackets != want || want == 1 && failures != MaxTries {
+			t.Errorf("%d packets between: %d failures, %+v", each, failures, st)
+		}
+		closeStore(t, s)
+	}
+}
+
 // The tries of a letter outlive the process.
 func TestTriesOutliveARestart(t *testing.T) {
 	dir := t.TempDir()
@@ -141,13 +172,16 @@ func TestTriesOutliveARestart(t *testing.T) {
 			return Result{Delivered: true}, true, nil
 		}
 		end := replaying(s, to)
-		await.True(t, "the others, and one try or the end", func() bool {
+		triedOrRefused := func() bool {
 			to.mu.Lock()
 			defer to.mu.Unlock()
 			return len(to.deliverd) == 3 && len(to.held) == 1 || s.Status().RefusedPackets == 1
-		})
-		end()
+		}
+		await.True(t, "the others, and a try", triedOrRefused)
 		counted += to.release(Result{})
+		await.True(t, "the next try, or the end", triedOrRefused)
+		end() // what is in flight now does not count: the end may be why it fails
+		to.release(Result{})
 		closeStore(t, s)
 	}
 	s := openStore(t, Config{Dir: dir}, seglog.OS{})

@@ -35,8 +35,12 @@ type replayed func(deadletter.Result)
 
 // Settled is called by a loop.
 func (r replayed) Settled(run intake.Run) {
-	r(deadletter.Result{Delivered: run.Delivered, Final: run.Final()})
+	r(deadletter.Result{Delivered: run.Delivered, Final: run.Final(), Reason: run.Reason})
 }
+
+// Delivered is how many packets analyzers took in all: what a letter that fails
+// is compared with.
+func (p postman) Delivered() uint64 { return p.n.counters().Delivered }
 
 // deadLetters is what /stats tells of them.
 func (n *Node) deadLetters() stats.DeadLetters {
@@ -52,4 +56,7 @@ func (n *Node) deadLetters() stats.DeadLetters {
 	return d
 }
 
-var _ intake.Keeper = (*deadletter.Store)(nil)
+var (
+	_ intake.Keeper       = (*deadletter.Store)(nil)
+	_ deadletter.Progress = postman{}
+)
