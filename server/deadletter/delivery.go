@@ -21,8 +21,6 @@ type parcel struct {
 	number  uint64 // of the offer, counted from 1
 
 	delivered, failed uint64 // counters of the delivery when it was offered
-	alone             bool   // few were in flight then, and progress is known
-	progress          uint64 // of the target when it was offered
 }
 
 // late is a letter that was not delivered when it was offered. Owned by its
@@ -32,6 +30,11 @@ type late struct {
 	tries  int // that count against it; also its mark
 	offers int // that failed, for the back-off
 	at     time.Time
+
+	alone    bool   // few were in flight when it was offered, and progress is known
+	progress uint64 // of the target then
+	open     bool   // it failed, and that is not judged yet
+	reason   string // of the last failure
 }
 
 // event is what happens to a parcel, told by other goroutines. Immutable.
@@ -135,9 +138,9 @@ func (d *delivery) happened(e event, r *replay) {
 	}
 }
 
-// few letters in flight are too few to be compared with each other; then a
-// failure is compared with what else the target has delivered meanwhile, which
-// must be proof many packets.
+// few letters in flight are too few to be compared with each other. Then a
+// failure counts when the letter is to be tried again, if the target has
+// delivered proof many packets since it was offered.
 const (
 	few   = 16
 	proof = 8
@@ -148,15 +151,16 @@ const (
 func (d *delivery) fail(slot int, reason string, r *replay) {
 	p := &d.window[slot]
 	d.failed++
-	itself := r != nil && r.target.Well() && d.failed-p.failed <= 1+(d.delivered-p.delivered)/8 &&
-		(d.newest > p.number || p.alone && r.progress()-p.progress >= proof)
+	itself := r != nil && r.target.Well() && d.failed-p.failed <= 1+(d.delivered-p.delivered)/8 && d.newest > p.number
+	p.open = !itself && p.alone
 	p.offers++
+	p.reason = reason
 	if itself {
 		p.tries++
 		_ = d.read.Mark(p.id, uint8(p.tries)) // without, a restart gives it more tries
 		if p.tries >= MaxTries {
 			d.tell(p.id, reason)
-			d.move(slot, "not delivered in "+tries(p.tries)+"; last: "+cmp.Or(reason, "unavailable"))
+			d.move(slot, spent(p.late))
 			return
 		}
 	} else if r != nil {
@@ -294,6 +298,16 @@ func (d *delivery) take(r *replay, b seglog.Block, l late) bool {
 	slot := d.free[len(d.free)-1]
 	d.free = d.free[:len(d.free)-1]
 	k, _, frame, ok := parseLetter(b.Data)
+	if l.open && r.progress()-l.progress >= proof {
+		l.tries++
+		_ = d.read.Mark(l.id, uint8(l.tries)) // without, a restart gives it more tries
+		if l.tries >= MaxTries {
+			d.tell(l.id, l.reason)
+		}
+	}
+	if l.open, l.alone = false, r.counts != nil && windowFrames-len(d.free) <= few; l.alone {
+		l.progress = r.progress()
+	}
 	d.offers++
 	d.window[slot] = parcel{late: l, size: len(frame), number: d.offers, delivered: d.delivered, failed: d.failed}
 	d.known[l.id] = struct{}{}
@@ -302,15 +316,12 @@ func (d *delivery) take(r *replay, b seglog.Block, l late) bool {
 		d.window[slot].suspect = true
 		d.suspects++
 	}
-	if r.counts != nil && windowFrames-len(d.free) <= few {
-		d.window[slot].alone, d.window[slot].progress = true, r.progress()
-	}
 	reason := ""
 	switch {
 	case !ok:
 		reason = "not a letter"
 	case l.tries >= MaxTries:
-		reason = "not delivered in " + tries(l.tries)
+		reason = spent(l)
 	case k == waiting:
 		reason = r.fault(frame)
 	}
@@ -355,11 +366,9 @@ func (d *delivery) move(slot int, reason string) {
 	d.store.refuse(d.block, func(err error) { d.events <- event{slot: slot, kept: err == nil, lost: err != nil} })
 }
 
-func tries(n int) string {
-	if n == 1 {
-		return "1 try"
-	}
-	return strconv.Itoa(n) + " tries"
+// spent is why a letter without tries left is refused.
+func spent(l late) string {
+	return "not delivered in " + strconv.Itoa(l.tries) + " tries; last: " + cmp.Or(l.reason, "unavailable")
 }
 
 // lateHeap is a heap of letters by when to try them. Owned by a delivery.
