@@ -29,6 +29,7 @@ import (
 	"sync"
 	"time"
 
+	"sluice/internal/ratelog"
 	"sluice/protocol"
 )
 
@@ -133,6 +134,11 @@ type Client struct {
 
 	pack  packer     // has a mutex of its own
 	outMu sync.Mutex // held while OnOutcome is called
+
+	// What logEnd knows; of run.
+	faults        ratelog.Faults // since packets were last delivered
+	untold        uint64         // of earlier ones
+	deliveredThen uint64
 
 	mu      sync.Mutex
 	work    sync.Cond // run waits here; signalled only while idle is set

@@ -50,10 +50,32 @@ func (c *Client) run() {
 		if over {
 			break
 		}
-		c.log.Info("connection ended", "addr", addr, "error", err, "retry_in", delay)
+		c.logEnd(addr, err, delay)
 		c.sleep(delay)
 	}
 	c.abandon()
+}
+
+// logEnd logs why a connection ended or was not made: each kind of error once,
+// until packets were delivered again.
+func (c *Client) logEnd(addr string, err error, delay time.Duration) {
+	c.mu.Lock()
+	delivered := c.stats.Delivered
+	c.mu.Unlock()
+	if delivered != c.deliveredThen {
+		c.deliveredThen = delivered
+		c.untold += c.faults.Over()
+	}
+	news, suppressed := c.faults.IsNews(addr + " " + err.Error())
+	if !news {
+		return
+	}
+	args := []any{"addr", addr, "error", err, "retry_in", delay}
+	if n := c.untold + suppressed; n > 0 {
+		args = append(args, "suppressed", n)
+		c.untold = 0
+	}
+	c.log.Info("connection ended", args...)
 }
 
 // needed waits until a connection is needed, and returns false when none will

@@ -30,6 +30,7 @@ import (
 	"sluice/agent/checkpoint"
 	"sluice/agent/lines"
 	"sluice/agent/ship"
+	"sluice/internal/ratelog"
 )
 
 // Config of a Tailer.
@@ -213,11 +214,11 @@ func (t *Tailer) closeAll() {
 	}
 }
 
-// problem tells a fault with a file, once until it changes.
+// problem tells a fault with a file, once until it is another.
 func (t *Tailer) problem(path, what string, err error) {
 	text := what
 	if err != nil {
-		text += ": " + err.Error()
+		text += ": " + ratelog.Kind(err.Error())
 	}
 	if t.complain[path] == text {
 		return

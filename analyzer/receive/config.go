@@ -48,7 +48,8 @@ type Config struct {
 	// unread, and how long a frame may be on its way.
 	WriteTimeout, FrameTimeout time.Duration
 
-	// Logger gets at most one line a second about peers that misbehave.
+	// Logger gets at most one line a second of each kind, about peers that
+	// misbehave.
 	// Default: nothing is logged.
 	Logger *slog.Logger
 }

@@ -104,7 +104,7 @@ func (c *conn) read() *fault {
 		n, err := c.in.fill(c.nc)
 		if n > 0 {
 			if f := c.take(); f != nil {
-				c.srv.complain("closing a connection", "remote", c.nc.RemoteAddr(), "goaway", f.code.String(), "reason", f.text)
+				c.srv.log.Warn("closing a connection", "remote", c.nc.RemoteAddr(), "goaway", f.code.String(), "reason", f.text)
 				return f
 			}
 		}

@@ -64,7 +64,6 @@ const (
 
 	minAcceptBackoff = 5 * time.Millisecond
 	maxAcceptBackoff = time.Second
-	minLogInterval   = time.Second
 )
 
 // maxSpan is repeated here for its consequence: an ACK never offers credit

@@ -5,22 +5,21 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"sluice/internal/ratelog"
 )
 
 // Server receives packets on any number of listeners. Safe for concurrent use.
 type Server struct {
 	cfg Config
+	log *ratelog.Limiter // whatever peers do to us
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
 	stopping  chan struct{}  // closed by stop, with mu
 	running   sync.WaitGroup // one for each connection
-
-	lastLog    atomic.Int64 // unix nanoseconds
-	suppressed atomic.Int64
 }
 
 // New checks the configuration and returns a server that serves nothing yet.
@@ -29,7 +28,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{cfg: cfg, listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, stopping: make(chan struct{})}, nil
+	return &Server{cfg: cfg, log: ratelog.New(cfg.Logger, time.Now), listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, stopping: make(chan struct{})}, nil
 }
 
 // Serve accepts connections until Shutdown or Close, and then returns nil. It
@@ -58,7 +57,7 @@ func (s *Server) Serve(ln net.Listener) error {
 			return err // closed by somebody else
 		default:
 			backoff = min(max(2*backoff, minAcceptBackoff), maxAcceptBackoff)
-			s.complain("cannot accept a connection", "error", err, "retry_in", backoff)
+			s.log.Warn("cannot accept a connection", "error", err, "retry_in", backoff)
 			select {
 			case <-time.After(backoff):
 			case <-s.stopping:
@@ -109,6 +108,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.running.Wait()
 		close(done)
 	}()
+	defer s.log.Flush()
 	select {
 	case <-done:
 		return nil
@@ -127,6 +127,7 @@ func (s *Server) Close() {
 		c.kill()
 	}
 	s.running.Wait()
+	s.log.Flush()
 }
 
 // stop closes the listeners and returns the connections that are left.
@@ -154,18 +155,4 @@ func (s *Server) isClosing() bool {
 	default:
 		return false
 	}
-}
-
-// complain logs at most one line a second, whatever peers do to us, and says
-// how many it left out.
-func (s *Server) complain(msg string, args ...any) {
-	now, last := time.Now().UnixNano(), s.lastLog.Load()
-	if now-last < int64(minLogInterval) || !s.lastLog.CompareAndSwap(last, now) {
-		s.suppressed.Add(1)
-		return
-	}
-	if n := s.suppressed.Swap(0); n > 0 {
-		args = append(args, "left_out", n)
-	}
-	s.cfg.Logger.Warn(msg, args...)
 }

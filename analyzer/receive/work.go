@@ -128,7 +128,7 @@ func (w *worker) hand(p *Packet) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("the handler failed: %v", r)
-			w.srv.complain("the handler panicked", "packet_id", string(p.ID), "panic", r)
+			w.srv.log.Warn("the handler panicked", "packet_id", string(p.ID), "panic", r)
 		}
 	}()
 	return w.session.Packet(p)
@@ -139,7 +139,7 @@ func (w *worker) hand(p *Packet) (err error) {
 func (w *worker) contain(what string, err *error, call func()) {
 	defer func() {
 		if r := recover(); r != nil {
-			w.srv.complain("the handler panicked", "call", what, "panic", r)
+			w.srv.log.Warn("the handler panicked", "call", what, "panic", r)
 			if err != nil {
 				*err = fmt.Errorf("the handler failed: %v", r)
 			}
@@ -174,7 +174,7 @@ func (w *worker) endBatch(next uint64) bool {
 				w.answers.nack(n, r.code, r.retry, r.text)
 			}
 		}
-		w.srv.complain("a batch could not be kept", "error", err)
+		w.srv.log.Warn("a batch could not be kept", "error", err)
 	}
 	for _, r := range b.refused {
 		w.answers.nack(r.n, r.code, r.retry, r.text)

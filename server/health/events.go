@@ -55,19 +55,26 @@ func (m *Monitor) leave(loop, analyzer int, phase linkPhase, reason string) {
 	})
 }
 
-// Failed tells that an analyzer could not be reached. Errors that differ in
-// nothing but numbers, such as ports, are the same; each is logged once until the
-// analyzer was up in between.
+// Failed tells that an analyzer could not be reached. Each kind of error is
+// logged once until the analyzer was up in between.
 func (m *Monitor) Failed(analyzer int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := &m.targets[analyzer]
 	t.lastError = err.Error()
 	t.failures++
-	if m.silent || t.left || !t.newDialError(t.lastError) {
+	if m.silent || t.left {
 		return
 	}
-	m.log.Warn("analyzer not reachable", "analyzer", t.name, "error", err)
+	news, suppressed := t.dials.IsNews(t.lastError)
+	if !news {
+		return
+	}
+	args := []any{"analyzer", t.name, "error", err}
+	if suppressed > 0 {
+		args = append(args, "suppressed", suppressed)
+	}
+	m.log.Warn("analyzer not reachable", args...)
 }
 
 // hear makes one change to one link, and lets everything follow from it.

@@ -32,9 +32,4 @@ const (
 	// rampFloor is the part of its weight with which slow start begins: enough
 	// to be seen to work, too little to be swamped.
 	rampFloor = 0.1
-
-	// maxDialErrors is how many different errors are logged for an analyzer that
-	// cannot be reached: its name servers and addresses may fail in several ways
-	// by turns.
-	maxDialErrors = 4
 )

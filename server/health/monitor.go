@@ -164,5 +164,10 @@ func (m *Monitor) tell(t *target) {
 	if t.state == Suspect || t.state == Down {
 		level = slog.LevelWarn
 	}
-	m.log.Log(context.Background(), level, "analyzer is "+string(t.state), "analyzer", t.name, "reason", t.reason())
+	args := []any{"analyzer", t.name, "reason", t.reason()}
+	if t.untold > 0 {
+		args = append(args, "suppressed", t.untold)
+		t.untold = 0
+	}
+	m.log.Log(context.Background(), level, "analyzer is "+string(t.state), args...)
 }

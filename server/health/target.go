@@ -1,9 +1,9 @@
 package health
 
 import (
-	"slices"
-	"strings"
 	"time"
+
+	"sluice/internal/ratelog"
 )
 
 // phase is how far an analyzer is from its full weight. The State that people
@@ -37,8 +37,9 @@ type target struct {
 	suspectReason string // why a link is suspect
 	upReason      string // what made it up
 	lastError     string
-	failures      uint64   // links lost, dials failed
-	dialErrors    []string // that were logged since it was up, without their numbers
+	failures      uint64         // links lost, dials failed
+	dials         ratelog.Faults // dials that failed since it was up
+	untold        uint64         // of those, not logged, and to be told with its return
 }
 
 func newTarget(name string, weight float64, links []link, now time.Time) target {
@@ -103,7 +104,8 @@ func (t *target) advance(now time.Time, slowStart time.Duration) {
 
 // serve gives the full weight.
 func (t *target) serve(why string) {
-	t.phase, t.upReason, t.dialErrors = serving, why, nil
+	t.phase, t.upReason = serving, why
+	t.untold += t.dials.Over()
 }
 
 // effective is the weight that counts in the table.
@@ -143,19 +145,4 @@ func (t *target) enter(s State, now time.Time) {
 	}
 	t.state, t.since = s, now
 	t.transitions++
-}
-
-// newDialError notes an error, and says whether it is to be logged.
-func (t *target) newDialError(text string) bool {
-	kind := strings.Map(func(r rune) rune {
-		if '0' <= r && r <= '9' {
-			return -1
-		}
-		return r
-	}, text)
-	if len(t.dialErrors) == maxDialErrors || slices.Contains(t.dialErrors, kind) {
-		return false
-	}
-	t.dialErrors = append(t.dialErrors, kind)
-	return true
 }

@@ -43,6 +43,9 @@ func (n *Node) Reload(next config.Config) error {
 		err = n.prepare(c)
 	}
 	if err != nil {
+		if n.running.Err() != nil { // whatever else went wrong
+			return ErrStopping
+		}
 		n.RefuseReload(err)
 		return err
 	}
