@@ -85,7 +85,7 @@ func MapHead(b []byte, i int) (pairs, next int, f Fault) {
 	default:
 		return 0, i, WrongType
 	}
-	if pairs > (len(b)-next)/2 {
+	if pairs > (len(b)-next)>>1 {
 		return 0, i, Truncated
 	}
 	return pairs, next, OK

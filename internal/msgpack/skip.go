@@ -6,7 +6,7 @@ package msgpack
 //
 // It does not recurse: its stack holds, for each container that it opened, how
 // many values are still to come; 128 bytes, whatever is sent.
-func Skip(b []byte, i, depth int) (next int, f Fault) {
+func Skip(b []byte, i, depth int) (int, Fault) {
 	depth = min(depth, MaxDepth)
 	var stack [MaxDepth]uint32
 	top := 0
@@ -32,6 +32,7 @@ func Skip(b []byte, i, depth int) (next int, f Fault) {
 			continue
 		}
 		var count int
+		var f Fault
 		switch {
 		case c >= 0xd9 && c <= 0xdb: // str 8, 16, 32
 			_, i, f = Str(b, i)
