@@ -13,6 +13,8 @@ TESTFLAGS ?=
 # Packages that leave something out under the race detector say so by this file.
 UNRACED = $(patsubst %/,./%,$(sort $(dir $(shell git ls-files '*race_off_test.go'))))
 PROGRAMS := server analyzer agent loadgen demo
+# What runs on macOS, too; the distributor does not.
+DARWIN := agent client analyzer loadgen demo
 IMAGES := server analyzer agent loadgen
 
 .DEFAULT_GOAL := help
@@ -71,9 +73,10 @@ endif
 scale: build ## measure cost over agents, analyzers and sizes, and fit a model: docs/scale.md (10 minutes; goes on where it was cut off)
 	$(GO) run ./bench/peers scale --markdown docs/scale.md --svg docs/scale.svg
 
-lint: ## gofmt, vet, staticcheck
+lint: ## gofmt, vet (for macOS, too), staticcheck
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
+	GOOS=darwin CGO_ENABLED=0 $(GO) vet $(DARWIN:%=./%/...)
 	$(GO) build -modfile=tools/go.mod -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 	bin/staticcheck ./...
 

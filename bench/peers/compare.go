@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ type series struct {
 	Ack       string   `json:"ack_means"`
 	Setup     string   `json:"setup"`
 	Runs      []sample `json:"runs"`
-	Missing   bool     `json:"not_installed,omitempty"`
+	Missing   string   `json:"not_installed,omitempty"` // why it was not measured
 	failures
 }
 
@@ -40,6 +41,9 @@ func (f *failures) reason() string {
 	}
 	return f.Failed[0]
 }
+
+// reason is why there are no figures at all.
+func (s *series) reason() string { return cmp.Or(s.Missing, s.failures.reason()) }
 
 // outcome is everything that was measured.
 type outcome struct {
@@ -143,16 +147,16 @@ func (c *compareCmd) compare(ctx context.Context, chosen []peer) []series {
 	all := make([]series, len(chosen))
 	for i, p := range chosen {
 		all[i] = series{Name: p.name, Title: p.title, PerRecord: p.perRecord, Ack: p.ack, Setup: p.note}
-		if program := p.find(c.Bin); program != "" {
-			all[i].Version = p.tellVersion(program)
+		if program, err := p.available(c.Bin); err != nil {
+			all[i].Missing = err.Error()
 		} else {
-			all[i].Missing = true
+			all[i].Version = p.tellVersion(program)
 		}
 	}
 	for round := range c.Runs {
 		for k := range chosen {
 			i := (k + round) % len(chosen) // of two, each is the first every other round
-			if all[i].Missing {
+			if all[i].Missing != "" {
 				continue
 			}
 			if ctx.Err() != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -31,6 +32,9 @@ type peer struct {
 	bin      string
 	programs []string // names to look for, the first that is there
 	version  []string // arguments that make it tell its version
+	// lacks says what an installed program misses to be a peer, such as a module
+	// that is a package of its own. nil or "": nothing.
+	lacks func(program string) string
 	// configure writes what it needs into s.dir and returns its arguments.
 	configure func(s *setting) ([]string, error)
 	// serving says whether it can take records. nil: when it accepts connections.
@@ -84,6 +88,21 @@ func (p *peer) find(bin string) string {
 		}
 	}
 	return ""
+}
+
+// available returns the peer's program, or an error that says why it cannot be
+// measured here.
+func (p *peer) available(bin string) (string, error) {
+	program := p.find(bin)
+	if program == "" {
+		return "", errNotInstalled
+	}
+	if p.lacks != nil {
+		if what := p.lacks(program); what != "" {
+			return "", fmt.Errorf("%w: %s", errNotInstalled, what)
+		}
+	}
+	return program, nil
 }
 
 // tellVersion is the first line that the program says of its version.

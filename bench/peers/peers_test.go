@@ -190,7 +190,7 @@ func example() *outcome {
 			{Name: "sluice", Title: "Sluice", PerRecord: true, Runs: []sample{run(1, 4e6, 0.2), run(2, 5e6, 0.3)}},
 			{Name: "haproxy", Title: "HAProxy", Runs: []sample{run(1, 5e6, 0.2), run(2, 5e6, 0.2)}},
 			{Name: "nats", Title: "NATS <core>", PerRecord: true, Runs: []sample{run(1, 1e6, 2), run(2, 1e6, 2)}},
-			{Name: "rsyslog", Title: "rsyslog", PerRecord: true, Missing: true},
+			{Name: "rsyslog", Title: "rsyslog", PerRecord: true, Missing: "not installed: its module is not there"},
 		},
 		Latency: []latencySeries{
 			{Name: "sluice", Title: "Sluice", Load: "1,000/s", Rate: 1000, Runs: []latencySample{{Round: 1, Latency: latency{P50: 1, P90: 2, P99: 3, P999: 4, Max: 50}}}},
@@ -236,7 +236,7 @@ func TestReports(t *testing.T) {
 	o := example()
 	o.Verdicts = judge(o)
 	text := o.markdown()
-	for _, want := range []string{"rsyslog | not measured: not installed |", "4,500 (4,000–5,000)", "0.900 (0.800–1.00)", "40.0 / 30.0 / 20.0 / 10.0", "| missed |"} {
+	for _, want := range []string{"rsyslog | not measured: not installed: its module is not there |", "4,500 (4,000–5,000)", "0.900 (0.800–1.00)", "40.0 / 30.0 / 20.0 / 10.0", "| missed |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -287,9 +287,9 @@ func TestConfigurations(t *testing.T) {
 					t.Errorf("port %s is not in %s", port, all)
 				}
 			}
-			program := p.find("../../bin")
-			if program == "" || check[p.name] == nil {
-				t.Skip("the program is not here, or cannot check")
+			program, err := p.available("../../bin")
+			if err != nil || check[p.name] == nil {
+				t.Skipf("the program is not here, or cannot check: %v", err)
 			}
 			if out, err := exec.Command(program, append(args, check[p.name]...)...).CombinedOutput(); err != nil {
 				t.Errorf("%v: %s\n%s", err, out, all)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -48,6 +50,13 @@ func nginx() peer {
 		programs: []string{"nginx"}, version: []string{"-v"},
 		ack:  "as with HAProxy",
 		note: fmt.Sprintf("worker_processes %d, proxy_buffer_size 64k, reuseport, a shared zone for the weights: connections are dealt, not packets", cores),
+		lacks: func(program string) string {
+			built, _ := exec.Command(program, "-V").CombinedOutput()
+			if !bytes.Contains(built, []byte("--with-stream")) || bytes.Contains(built, []byte("--with-stream=dynamic")) && nginxModule() == "" {
+				return "NGINX is, but not its stream module (Debian: libnginx-mod-stream)"
+			}
+			return ""
+		},
 		configure: func(s *setting) ([]string, error) {
 			var servers strings.Builder
 			for i, addr := range s.targets {

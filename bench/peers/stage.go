@@ -23,9 +23,9 @@ var errNotInstalled = errors.New("not installed")
 
 // start brings up everything of a run but the agents. The caller stops it.
 func (c *compareCmd) start(ctx context.Context, p *peer) (_ *stage, err error) {
-	program := p.find(c.Bin)
-	if program == "" {
-		return nil, errNotInstalled
+	program, err := p.available(c.Bin)
+	if err != nil {
+		return nil, err
 	}
 	s := &stage{}
 	defer func() {
