@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+
+	"sluice/internal/process"
 )
 
 // ingestSample is one run of JSON requests with one message each.
@@ -72,7 +74,7 @@ func (c *compareCmd) ingestOnce(ctx context.Context, p *peer) (r ingestSample, e
 		return r, err
 	}
 	defer s.stop()
-	before, err := usageOf(s.middle.pid())
+	before, err := process.UsageOf(s.middle.PID())
 	if err != nil {
 		return r, err
 	}
@@ -84,9 +86,9 @@ func (c *compareCmd) ingestOnce(ctx context.Context, p *peer) (r ingestSample, e
 	if res.Failed > 0 || res.Busy > 0 {
 		return r, fmt.Errorf("%d requests failed, %d were refused: %v", res.Failed, res.Busy, res.Failures)
 	}
-	after, err := usageOf(s.middle.pid())
+	after, err := process.UsageOf(s.middle.PID())
 	if err != nil {
-		return r, errors.Join(err, s.middle.ended())
+		return r, errors.Join(err, s.middle.Ended())
 	}
 	cpu := after.CPU - before.CPU
 	return ingestSample{Requests: res.Delivered, Rate: res.PacketsPerSecond,
@@ -108,7 +110,7 @@ func (c *compareCmd) startEmpty(ctx context.Context) (*stage, error) {
 		return nil, err
 	}
 	s.http = addrs[0]
-	if s.middle, err = s.processes.start(s.dir, "empty-http", exec.Command(self, "empty-http", "--addr", s.http)); err != nil {
+	if s.middle, err = s.processes.Start(s.dir, "empty-http", exec.Command(self, "empty-http", "--addr", s.http)); err != nil {
 		return nil, err
 	}
 	if err := await(ctx, s.middle, func() bool { return listens(s.http) }); err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+
+	"sluice/internal/process"
 )
 
 // latencySample is one run at a planned rate. Times count from the planned
@@ -80,7 +82,7 @@ func (c *compareCmd) latencyOnce(ctx context.Context, p *peer, rate float64) (r 
 		return r, err
 	}
 	defer s.stop()
-	before, err := usageOf(s.middle.pid())
+	before, err := process.UsageOf(s.middle.PID())
 	if err != nil {
 		return r, err
 	}
@@ -92,7 +94,7 @@ func (c *compareCmd) latencyOnce(ctx context.Context, p *peer, rate float64) (r 
 	if res.Failed > 0 {
 		return r, fmt.Errorf("%d packets were not delivered: %v", res.Failed, res.Failures)
 	}
-	after, err := usageOf(s.middle.pid())
+	after, err := process.UsageOf(s.middle.PID())
 	if err != nil {
 		return r, err
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"sluice/internal/process"
 )
 
 func TestRecordsHaveTheirSize(t *testing.T) {
@@ -88,49 +90,6 @@ func TestNATSConn(t *testing.T) {
 	}
 }
 
-func TestParseStat(t *testing.T) {
-	const line = "42 (odd) name) S 7 42 42 0 -1 4194560 1 2 3 4 100 20 3 1 20 0 1 0 5 6 7"
-	s, err := parseStat([]byte(line))
-	if err != nil || s != (procStat{pid: 42, parent: 7, cpu: 1240 * time.Millisecond}) {
-		t.Fatalf("%+v, error %v", s, err)
-	}
-	for _, bad := range []string{"", "42 name S 7", "42 (x) S 7 1", "x (y) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15"} {
-		if _, err := parseStat([]byte(bad)); err == nil {
-			t.Errorf("%q was read", bad)
-		}
-	}
-}
-
-// TestUsageHoldsChildren starts a child that burns CPU.
-func TestUsageHoldsChildren(t *testing.T) {
-	before, err := usageOf(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("sh", "-c", "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo done; read line")
-	in, _ := cmd.StdinPipe()
-	out, _ := cmd.StdoutPipe()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Wait()
-	defer in.Close()
-	if _, err := io.ReadFull(out, make([]byte, 5)); err != nil {
-		t.Fatal(err)
-	}
-	child, err := usageOf(cmd.Process.Pid)
-	if err != nil || child.CPU < 5*tick || child.PeakRSS < 100<<10 || child.processes != 1 || child.Reads == 0 || child.Writes == 0 {
-		t.Fatalf("the child: %+v, error %v", child, err)
-	}
-	after, err := usageOf(os.Getpid())
-	if err != nil || after.CPU-before.CPU < child.CPU || after.processes != before.processes+1 {
-		t.Fatalf("before %+v, child %+v, after %+v, error %v", before, child, after, err)
-	}
-	if _, err := usageOf(1 << 30); err == nil {
-		t.Fatal("a process that does not exist was measured")
-	}
-}
-
 func TestListens(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -170,12 +129,12 @@ func TestSummaries(t *testing.T) {
 
 func TestSampleCompletes(t *testing.T) {
 	r := sample{Sent: 1010, Received: 1000, Each: []uint64{405, 295, 200, 100}, Seconds: 2}
-	r.complete(usage{CPU: time.Second, Reads: 100, Writes: 100}, usage{CPU: 4 * time.Second, Reads: 150, Writes: 120}, weights[:])
+	r.complete(process.Usage{CPU: time.Second, Reads: 100, Writes: 100}, process.Usage{CPU: 4 * time.Second, Reads: 150, Writes: 120}, weights[:])
 	if r.Lost != 10 || r.Twice != 0 || r.Rate != 500 || r.CPU != 3000 || r.Cores != 1.5 || r.Off != 5 || r.OffShare != 0.5 || r.Reads != 0.05 || r.Writes != 0.02 {
 		t.Errorf("%+v", r)
 	}
 	r = sample{Sent: 990, Received: 1000, Each: []uint64{400, 300, 200, 100}, Seconds: 1}
-	if r.complete(usage{}, usage{}, weights[:]); r.Lost != 0 || r.Twice != 10 || r.Off != 0 {
+	if r.complete(process.Usage{}, process.Usage{}, weights[:]); r.Lost != 0 || r.Twice != 10 || r.Off != 0 {
 		t.Errorf("%+v", r)
 	}
 }

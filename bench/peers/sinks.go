@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"time"
+
+	"sluice/internal/process"
 )
 
 // sinks are the four receivers of a run, each a process of its own.
@@ -23,13 +25,13 @@ type sinks interface {
 // analyzers are Sluice's own sinks, which look into nothing.
 type analyzers struct {
 	http []string
-	all  []*process
+	all  []*process.Process
 }
 
-func startAnalyzers(ps *processes, dir, bin string, addrs, https []string) (*analyzers, error) {
+func startAnalyzers(ps *process.Group, dir, bin string, addrs, https []string) (*analyzers, error) {
 	a := &analyzers{http: https}
 	for i, addr := range addrs {
-		p, err := ps.start(dir, sinkName(i), exec.Command(bin+"/analyzer", "--name", sinkName(i),
+		p, err := ps.Start(dir, sinkName(i), exec.Command(bin+"/analyzer", "--name", sinkName(i),
 			"--listen", addr, "--http", https[i], "--discard", "--log-level", "warn"))
 		if err != nil {
 			return nil, err
@@ -63,14 +65,14 @@ func (a *analyzers) counts() (each []uint64, last time.Time, err error) {
 
 // counters are sinks that count records: this program as sinkCmd.
 type counters struct {
-	all  []*process
+	all  []*process.Process
 	ask  []io.Writer
 	hear []*json.Decoder
 }
 
 // startCounters starts one for each weight. Lines are taken at addrs, NATS's
 // records are fetched from middle.
-func startCounters(ps *processes, dir string, d dialect, addrs []string, middle string) (*counters, error) {
+func startCounters(ps *process.Group, dir string, d dialect, addrs []string, middle string) (*counters, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -89,7 +91,7 @@ func startCounters(ps *processes, dir string, d dialect, addrs []string, middle 
 		if err != nil {
 			return nil, err
 		}
-		p, err := ps.start(dir, sinkName(i), cmd)
+		p, err := ps.Start(dir, sinkName(i), cmd)
 		if err != nil {
 			return nil, err
 		}
@@ -105,7 +107,7 @@ func (c *counters) one(i int) (n count, err error) {
 		err = c.hear[i].Decode(&n)
 	}
 	if err != nil {
-		if ended := c.all[i].ended(); ended != nil {
+		if ended := c.all[i].Ended(); ended != nil {
 			err = ended
 		}
 	}
@@ -118,7 +120,7 @@ func (c *counters) await(ctx context.Context) error {
 		err := await(ctx, p, func() bool {
 			n, err := c.one(i)
 			if err == nil && n.Error != "" {
-				err = fmt.Errorf("%s: %s", p.name, n.Error)
+				err = fmt.Errorf("%s: %s", p.Name, n.Error)
 			}
 			failed = err
 			return n.Ready || err != nil

@@ -8,14 +8,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"sluice/internal/process"
 )
 
 // stage is a program in the middle with its sinks, started and ready.
 type stage struct {
 	setting
 	sinks     sinks
-	middle    *process
-	processes processes
+	middle    *process.Process
+	processes process.Group
 }
 
 // errNotInstalled is why a peer was not measured.
@@ -61,7 +63,7 @@ func (c *compareCmd) start(ctx context.Context, p *peer) (_ *stage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.middle, err = s.processes.start(s.dir, filepath.Base(program), exec.Command(program, args...)); err != nil {
+	if s.middle, err = s.processes.Start(s.dir, filepath.Base(program), exec.Command(program, args...)); err != nil {
 		return nil, err
 	}
 	serving := func() bool { return listens(s.addr) }
@@ -83,7 +85,7 @@ func (s *stage) sinksCPU() (cpu time.Duration, err error) {
 		if p == s.middle {
 			continue
 		}
-		u, err := usageOf(p.pid())
+		u, err := process.UsageOf(p.PID())
 		if err != nil {
 			return 0, err
 		}
@@ -96,6 +98,6 @@ func (s *stage) sinksCPU() (cpu time.Duration, err error) {
 // sees a peer of its own die.
 func (s *stage) stop() {
 	if s != nil {
-		s.processes.stop()
+		s.processes.Stop()
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"sluice/internal/process"
 )
 
 // sample is one run of one peer, as fast as it goes.
@@ -43,7 +45,7 @@ func (c *compareCmd) throughput(ctx context.Context, p *peer, round int) (sample
 		return sample{}, err
 	}
 	defer s.stop()
-	before, err := usageOf(s.middle.pid())
+	before, err := process.UsageOf(s.middle.PID())
 	if err != nil {
 		return sample{}, err
 	}
@@ -61,9 +63,9 @@ func (c *compareCmd) throughput(ctx context.Context, p *peer, round int) (sample
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", p.name, err)
 	}
-	after, err := usageOf(s.middle.pid())
+	after, err := process.UsageOf(s.middle.PID())
 	if err != nil {
-		return r, fmt.Errorf("%s: %w", p.name, s.middle.ended())
+		return r, fmt.Errorf("%s: %w", p.name, s.middle.Ended())
 	}
 	sinksAfter, err := s.sinksCPU()
 	if err != nil {
@@ -122,7 +124,7 @@ func (r *sample) receive(ctx context.Context, s *stage) error {
 		}
 		r.Each, r.Received = each, total
 		if total >= r.Sent || time.Since(quietSince) > quietLimit {
-			return s.middle.ended()
+			return s.middle.Ended()
 		}
 		select {
 		case <-ctx.Done():
@@ -133,7 +135,7 @@ func (r *sample) receive(ctx context.Context, s *stage) error {
 }
 
 // complete works out what follows from the counts.
-func (r *sample) complete(before, after usage, weights []int) {
+func (r *sample) complete(before, after process.Usage, weights []int) {
 	cpu := after.CPU - before.CPU
 	n := float64(r.Received)
 	r.Lost, r.Twice = r.Sent-min(r.Sent, r.Received), r.Received-min(r.Sent, r.Received)

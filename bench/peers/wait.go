@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"sluice/internal/process"
 )
 
 // startLimit is how long a program may take until it serves.
@@ -37,16 +39,16 @@ func freeAddrs(n int) ([]string, error) {
 }
 
 // await asks until ok says yes, p has ended, or startLimit has passed.
-func await(ctx context.Context, p *process, ok func() bool) error {
+func await(ctx context.Context, p *process.Process, ok func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	for !ok() {
-		if err := p.ended(); err != nil {
+		if err := p.Ended(); err != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not serve: %w; it said:\n%s", p.name, ctx.Err(), p.lastWords())
+			return fmt.Errorf("%s does not serve: %w; it said:\n%s", p.Name, ctx.Err(), p.Tail(20))
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

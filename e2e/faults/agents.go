@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"sluice/e2e/harness"
+
+	"sluice/internal/process"
 )
 
 // agentsKilled is C10: agents that are real processes die with packets open.
@@ -23,7 +25,7 @@ func agentsKilled(r *harness.Run) {
 	theirs := 0
 	r.Each(func(i int) {
 		const each, enough = 2, 1000
-		var procs []*harness.Process
+		var procs []*process.Process
 		var books []*harness.Book
 		var journals []string
 		for k := range 2 * each {

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"os"
 	"syscall"
+
+	"sluice/internal/process"
 )
 
 // Loadgen is a run of loadgen beside the agents of the scenario. What it sends
 // is in no book, so the receipts of it are not judged.
 type Loadgen struct {
-	*Process
+	*process.Process
 	run  *Run
 	json string
 }
@@ -19,7 +21,7 @@ func (r *Run) Loadgen(name string, args ...string) *Loadgen {
 	l := &Loadgen{run: r, json: r.Path(name + ".json")}
 	_ = os.Remove(l.json) // of an earlier run of the same name; most often there is none
 	var err error
-	l.Process, err = startProcess(r.dir, name, r.lab.loadgen, append(args, "--json", l.json, "--progress", "never"), nil)
+	l.Process, err = process.Start(r.dir, name, process.Isolated(r.dir, r.lab.loadgen, append(args, "--json", l.json, "--progress", "never"), nil))
 	r.Must(err)
 	return l
 }

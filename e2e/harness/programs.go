@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"sluice/internal/process"
 )
 
 // Analyzer is one analyzer of a system, over its restarts. Owned by the
@@ -31,7 +33,7 @@ type Analyzer struct {
 	lab        *Lab
 	dir        string
 	args       []string
-	proc       *Process
+	proc       *process.Process
 }
 
 // Start runs it, again after it was killed.
@@ -40,7 +42,7 @@ func (a *Analyzer) Start() (err error) {
 	if a.Output != "" {
 		args = append(args, "--output", a.Output)
 	}
-	a.proc, err = startProcess(a.dir, a.Name, a.lab.analyzer, args, nil)
+	a.proc, err = process.Start(a.dir, a.Name, process.Isolated(a.dir, a.lab.analyzer, args, nil))
 	return err
 }
 
@@ -163,7 +165,7 @@ type Distributor struct {
 	env  []string
 	file string // of its configuration; empty: none
 	by   string // shell command that confines it; empty: none
-	proc *Process
+	proc *process.Process
 	web  *http.Client
 
 	mu          sync.Mutex
@@ -178,8 +180,8 @@ func (d *Distributor) Start() (err error) {
 	if d.stopWatch != nil {
 		d.stopWatch()
 	}
-	program, args := confined(d.by, d.lab.server, nil)
-	if d.proc, err = startProcess(d.dir, d.Name, program, args, d.env); err != nil {
+	program, args := process.Confined(d.by, d.lab.server, nil)
+	if d.proc, err = process.Start(d.dir, d.Name, process.Isolated(d.dir, program, args, d.env)); err != nil {
 		return err
 	}
 	d.mu.Lock()
@@ -194,7 +196,7 @@ func (d *Distributor) Start() (err error) {
 }
 
 // Process is the one that runs now, or ran last.
-func (d *Distributor) Process() *Process { return d.proc }
+func (d *Distributor) Process() *process.Process { return d.proc }
 
 // Kill ends it with SIGKILL.
 func (d *Distributor) Kill() { d.proc.Kill() }
@@ -202,7 +204,7 @@ func (d *Distributor) Kill() { d.proc.Kill() }
 // watchEvery is how often /stats is read.
 const watchEvery = 50 * time.Millisecond
 
-func (d *Distributor) watch(ctx context.Context, proc *Process, watched chan<- struct{}) {
+func (d *Distributor) watch(ctx context.Context, proc *process.Process, watched chan<- struct{}) {
 	defer close(watched)
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -210,7 +212,7 @@ func (d *Distributor) watch(ctx context.Context, proc *Process, watched chan<- s
 		select {
 		case <-ctx.Done():
 			return
-		case <-proc.done:
+		case <-proc.Done():
 			return
 		case <-tick.C:
 			// An error is a distributor that starts, stops or is starved;

@@ -1,6 +1,10 @@
 package harness
 
-import "time"
+import (
+	"time"
+
+	"sluice/internal/process"
+)
 
 // Rate measures for how many packets a second receipts grow, at all analyzers
 // but one (nil: at all).
@@ -14,12 +18,12 @@ func (r *Run) Rate(but *Analyzer, over time.Duration) float64 {
 // which part of the machine nobody else used meanwhile. Two rates can be
 // compared only by what the machine left for them.
 func (r *Run) FullRate(over time.Duration) (rate, ours float64) {
-	usedBefore, hadBefore, err := machineCPU()
+	usedBefore, hadBefore, err := process.MachineCPU()
 	r.Must(err)
 	weBefore := r.usedByUs()
 	rate = r.Rate(nil, over)
 	we := r.usedByUs() - weBefore
-	used, had, err := machineCPU()
+	used, had, err := process.MachineCPU()
 	r.Must(err)
 	others := max(0, used-usedBefore-we)
 	return rate, 1 - others.Seconds()/(had-hadBefore).Seconds()
@@ -27,9 +31,9 @@ func (r *Run) FullRate(over time.Duration) (rate, ours float64) {
 
 // usedByUs is the processor time of the harness and all that it runs.
 func (r *Run) usedByUs() time.Duration {
-	sum, err := ownCPU()
+	sum, err := process.OwnCPU()
 	r.Must(err)
-	var procs []*Process
+	var procs []*process.Process
 	for _, d := range r.S.Distributors {
 		procs = append(procs, d.proc)
 	}

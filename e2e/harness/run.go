@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"sluice/internal/process"
 )
 
 const (
@@ -317,20 +319,20 @@ func (r *Run) Path(name string) string { return filepath.Join(r.dir, name) }
 
 // Server starts one more distributor, with ports of its own and no analyzers
 // that exist, for scenarios about how it starts. by confines it; it may be empty.
-func (r *Run) Server(name, by string, settings map[string]string) *Process {
+func (r *Run) Server(name, by string, settings map[string]string) *process.Process {
 	env := []string{"LISTEN=127.0.0.1:0", "HTTP_LISTEN=127.0.0.1:0", "ANALYZERS=nobody=tcp://127.0.0.1:1", "DEAD_LETTER_DIR=" + r.Path(name+"-dead-letters")}
 	for k, v := range settings {
 		env = append(env, k+"="+v)
 	}
-	program, args := confined(by, r.lab.server, nil)
-	p, err := startProcess(r.dir, name, program, args, env)
+	program, args := process.Confined(by, r.lab.server, nil)
+	p, err := process.Start(r.dir, name, process.Isolated(r.dir, program, args, env))
 	r.Must(err)
 	return p
 }
 
 // Helper starts the harness's own program in one of its modes.
-func (r *Run) Helper(name string, args ...string) *Process {
-	p, err := startProcess(r.dir, name, r.lab.helper, args, nil)
+func (r *Run) Helper(name string, args ...string) *process.Process {
+	p, err := process.Start(r.dir, name, process.Isolated(r.dir, r.lab.helper, args, nil))
 	r.Must(err)
 	return p
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package harness
+package process
 
 import (
 	"errors"
@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// errNoProc is why scenarios that look into a process need Linux.
+// errNoProc is why looking into a process needs Linux.
 var errNoProc = errors.New("needs /proc")
 
-func dieWithParent() *syscall.SysProcAttr { return nil }
+func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // CPU returns the processor time that the process has used.
 func (p *Process) CPU() (time.Duration, error) { return 0, errNoProc }
@@ -31,6 +31,8 @@ func (p *Process) Polled() ([]int, error) { return nil, errNoProc }
 // LimitDescriptors changes how many files it may have open, while it runs.
 func (p *Process) LimitDescriptors(int) error { return errNoProc }
 
-func machineCPU() (used, had time.Duration, err error) { return 0, 0, errNoProc }
+// MachineCPU returns the processor time that the whole machine has used and had.
+func MachineCPU() (used, had time.Duration, err error) { return 0, 0, errNoProc }
 
-func ownCPU() (time.Duration, error) { return 0, errNoProc }
+// OwnCPU returns the processor time that this process has used.
+func OwnCPU() (time.Duration, error) { return 0, errNoProc }

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bytes"
@@ -13,23 +13,23 @@ import (
 // second to user space, on every machine.
 const tick = 10 * time.Millisecond
 
-// usage is what a process and its children have used so far.
-type usage struct {
+// Usage is what a process and its children have used so far.
+type Usage struct {
 	CPU       time.Duration // user and system
 	PeakRSS   int64         // bytes; pages that children share count for each
 	Reads     int64         // system calls that read, recv not counted
 	Writes    int64         // system calls that write, send not counted
-	processes int
+	Processes int           // how many of them run
 }
 
-// usageOf adds up pid and all its descendants, those that ended and were waited
+// UsageOf adds up pid and all its descendants, those that ended and were waited
 // for included.
-func usageOf(pid int) (usage, error) {
+func UsageOf(pid int) (Usage, error) {
 	parents := map[int]int{}
 	stats := map[int]procStat{}
 	names, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
-		return usage{}, err
+		return Usage{}, err
 	}
 	for _, name := range names {
 		text, err := os.ReadFile(name)
@@ -38,18 +38,18 @@ func usageOf(pid int) (usage, error) {
 		}
 		s, err := parseStat(text)
 		if err != nil {
-			return usage{}, fmt.Errorf("%s: %w", name, err)
+			return Usage{}, fmt.Errorf("%s: %w", name, err)
 		}
 		parents[s.pid], stats[s.pid] = s.parent, s
 	}
 	if _, ok := stats[pid]; !ok {
-		return usage{}, fmt.Errorf("process %d has ended", pid)
+		return Usage{}, fmt.Errorf("process %d has ended", pid)
 	}
-	var u usage
+	var u Usage
 	for one, s := range stats {
 		for up := one; up != 0; up = parents[up] {
 			if up == pid {
-				u.processes++
+				u.Processes++
 				u.CPU += s.cpu
 				u.PeakRSS += peakRSS(one)
 				u.Reads += procCount(one, "io", "syscr:")

@@ -1,4 +1,4 @@
-package harness
+package process
 
 import (
 	"fmt"
@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dieWithParent has the kernel kill the child when the harness dies, however it
-// dies. (The kernel goes by the thread that started the child; Go ends a thread
-// only if a goroutine ends while locked to it, and none here is.)
-func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
-
-// clockTick is the unit of the CPU times in /proc: USER_HZ, 100 on every Linux.
-const clockTick = 10 * time.Millisecond
+// attributes have the kernel kill the child when we die, however we die, and
+// give it a group of its own: a Ctrl-C is for us, who then stop it in order.
+// (The kernel goes by the thread that started the child; Go ends a thread only
+// if a goroutine ends while locked to it, and none here is.)
+func attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+}
 
 // CPU returns the processor time that the process has used.
 func (p *Process) CPU() (time.Duration, error) {
@@ -25,17 +25,8 @@ func (p *Process) CPU() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	// The second field, the name, may hold anything; the rest counts from its ')'.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("/proc/%d/stat has %d fields", p.PID(), len(fields))
-	}
-	user, err := strconv.ParseInt(fields[11], 10, 64)
-	if err != nil {
-		return 0, err
-	}
-	system, err := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * clockTick, err
+	s, err := parseStat(text)
+	return s.cpu, err
 }
 
 // RSS returns the resident memory in bytes.
@@ -93,9 +84,9 @@ func (p *Process) LimitDescriptors(n int) error {
 	return unix.Prlimit(p.PID(), unix.RLIMIT_NOFILE, &limit, nil)
 }
 
-// machineCPU returns the processor time that the whole machine has used and
+// MachineCPU returns the processor time that the whole machine has used and
 // had, over all its processors, since it started.
-func machineCPU() (used, had time.Duration, err error) {
+func MachineCPU() (used, had time.Duration, err error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0, 0, err
@@ -110,16 +101,16 @@ func machineCPU() (used, had time.Duration, err error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		had += time.Duration(n) * clockTick
+		had += time.Duration(n) * tick
 		if i != 3 && i != 4 {
-			used += time.Duration(n) * clockTick
+			used += time.Duration(n) * tick
 		}
 	}
 	return used, had, nil
 }
 
-// ownCPU returns the processor time that this process has used.
-func ownCPU() (time.Duration, error) {
+// OwnCPU returns the processor time that this process has used.
+func OwnCPU() (time.Duration, error) {
 	var u syscall.Rusage
 	err := syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), err
