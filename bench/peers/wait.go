@@ -5,35 +5,26 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"time"
 
 	"sluice/internal/process"
+	"sluice/internal/testsystem"
 )
 
 // startLimit is how long a program may take until it serves.
 const startLimit = 30 * time.Second
 
-// The kernel gives outgoing connections ports from 32768 on; below that nobody
-// takes a port between our choice and the bind of the program it is for.
-const firstPort, lastPort = 10000, 32000
-
 // freeAddrs returns addresses of this machine that nobody listens at, n
 // different ones.
 func freeAddrs(n int) ([]string, error) {
-	addrs := make([]string, 0, n)
-	for try := 0; len(addrs) < n; try++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort)))
-		if err != nil {
-			if try > 100*n {
-				return nil, err
-			}
-			continue
+	var ports testsystem.Ports
+	addrs := make([]string, n)
+	for i := range addrs {
+		var err error
+		if addrs[i], err = ports.Addr(); err != nil {
+			return nil, err
 		}
-		defer l.Close() // held until all are found, so that none is found twice
-		addrs = append(addrs, l.Addr().String())
 	}
 	return addrs, nil
 }

@@ -297,8 +297,8 @@ func (l *Lab) newDistributor(dir string, index int) (*Distributor, error) {
 		web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}}}
 	d.DeadLetters = filepath.Join(dir, d.Name+"-dead-letters")
 	var err error
-	if d.Addr, err = l.addr(); err == nil {
-		d.HTTP, err = l.addr()
+	if d.Addr, err = l.ports.Addr(); err == nil {
+		d.HTTP, err = l.ports.Addr()
 	}
 	return d, err
 }

@@ -67,10 +67,10 @@ func (l *Lab) newSystem(dir string, o Options) (*System, error) {
 			a.Output = filepath.Join(dir, a.Name+".ndjson")
 		}
 		var err error
-		if a.addr, err = l.addr(); err != nil {
+		if a.addr, err = l.ports.Addr(); err != nil {
 			return s, err
 		}
-		if a.http, err = l.addr(); err != nil {
+		if a.http, err = l.ports.Addr(); err != nil {
 			return s, err
 		}
 		at := a.addr
@@ -78,7 +78,7 @@ func (l *Lab) newSystem(dir string, o Options) (*System, error) {
 		case i >= len(o.Weights):
 			a.Fake, err = newFake(at, a.Receipts, o.Fakes[i-len(o.Weights)])
 		case o.Relay:
-			if at, err = l.addr(); err == nil {
+			if at, err = l.ports.Addr(); err == nil {
 				a.Relay, err = NewRelay(at, a.addr)
 			}
 		}
@@ -112,7 +112,7 @@ func (l *Lab) newSystem(dir string, o Options) (*System, error) {
 			d.env = append(d.env, k+"="+v)
 		}
 		if o.AgentRelay {
-			at, err := l.addr()
+			at, err := l.ports.Addr()
 			if err != nil {
 				return s, err
 			}
