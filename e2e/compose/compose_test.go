@@ -85,7 +85,7 @@ func healthyContainers(s *system) {
 
 func load(s *system) {
 	var err error
-	if s.senders, err = s.oracle.Start(harness.Mixed(), []string{"127.0.0.1:9000"}); err != nil {
+	if s.senders, err = harness.StartSenders(&s.oracle, harness.Mixed(), []string{"127.0.0.1:9000"}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.flows(minAcked)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sluice/e2e/harness"
+	"sluice/e2e/oracle"
 	"sluice/internal/await"
 	"sluice/server/stats"
 )
@@ -19,7 +20,7 @@ import (
 type system struct {
 	t       *testing.T
 	compose []string
-	oracle  harness.Oracle
+	oracle  oracle.Oracle
 	senders *harness.Senders
 	client  http.Client
 }

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"sluice/e2e/harness"
-
+	"sluice/e2e/oracle"
+	"sluice/e2e/plain"
+	"sluice/e2e/relay"
 	"sluice/internal/process"
 )
 
@@ -26,7 +28,7 @@ func agentsKilled(r *harness.Run) {
 	r.Each(func(i int) {
 		const each, enough = 2, 1000
 		var procs []*process.Process
-		var books []*harness.Book
+		var books []*oracle.Book
 		var journals []string
 		for k := range 2 * each {
 			kind := "client"
@@ -115,8 +117,8 @@ type churn struct {
 
 // connection is one short life: it waits for its answers, leaves without
 // waiting, or only listens.
-func (c *churn) connection(book *harness.Book) error {
-	w, err := harness.Dial(c.addr, harness.Patience)
+func (c *churn) connection(book *oracle.Book) error {
+	w, err := plain.Dial(c.addr, harness.Patience)
 	if err != nil {
 		return err
 	}
@@ -160,7 +162,7 @@ func (c *churn) connection(book *harness.Book) error {
 }
 
 // nothingComes says what came where nothing may.
-func nothingComes(w *harness.Wire, within time.Duration) error {
+func nothingComes(w *plain.Wire, within time.Duration) error {
 	if err := w.Conn.SetReadDeadline(time.Now().Add(within)); err != nil {
 		return err
 	}
@@ -186,18 +188,18 @@ func agentsCutOff(r *harness.Run) {
 	r.Load(harness.Load{Clients: 4, Plain: 2, Rate: 15_000})
 	r.AwaitAcked(50_000) // memory has grown to what this load needs
 	was := measure(r)
-	relay := s.AgentRelays[0]
+	path := s.AgentRelays[0]
 	full, grown := 0, 0
 	r.Each(func(int) {
-		relay.Set(harness.Mode{Hole: [2]bool{true, true}})
+		path.Set(relay.Mode{Hole: [2]bool{true, true}})
 		time.Sleep(cut)
 		if full = max(full, s.Oracle.Open()); s.Oracle.Open() > 6*4096 {
 			r.Fired() // more is waiting than all windows hold
 		}
-		if relay.Cut() == 0 {
+		if path.Cut() == 0 {
 			r.Invalid("no connection was open at the end of the hole")
 		}
-		relay.Set(harness.Mode{})
+		path.Set(relay.Mode{})
 		r.SettlesFromNow()
 		r.AwaitSettled()
 		r.AwaitAcked(s.Oracle.Acked() + harness.MinAcked)
@@ -219,10 +221,10 @@ func sameID(r *harness.Run) {
 	const batch = 400
 	sent := 0
 	r.Each(func(int) {
-		one, err := harness.Dial(s.Distributors[0].Addr, harness.Patience)
+		one, err := plain.Dial(s.Distributors[0].Addr, harness.Patience)
 		r.Must(err)
 		defer one.Close(false)
-		two, err := harness.Dial(s.Distributors[0].Addr, harness.Patience)
+		two, err := plain.Dial(s.Distributors[0].Addr, harness.Patience)
 		r.Must(err)
 		defer two.Close(false)
 		var once, twice []int
@@ -251,7 +253,7 @@ func sameID(r *harness.Run) {
 
 // ackedUpTo reads answers until frame n is acknowledged. Anything but ACKs that
 // rise to n is an error.
-func ackedUpTo(w *harness.Wire, n int) error {
+func ackedUpTo(w *plain.Wire, n int) error {
 	for last := -1; last < n; {
 		ack, nacked, code, err := w.Next()
 		switch {

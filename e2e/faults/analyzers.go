@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sluice/e2e/harness"
+	"sluice/e2e/relay"
 	"sluice/protocol"
 )
 
@@ -63,8 +64,8 @@ func analyzerFrozen(r *harness.Run) {
 func analyzerBlackHoled(r *harness.Run) {
 	s := r.Start(harness.Options{Relay: true})
 	silent(r, s,
-		func(a *harness.Analyzer) { a.Relay.Set(harness.Mode{Hole: [2]bool{true, true}}) },
-		func(a *harness.Analyzer) { a.Relay.Set(harness.Mode{}) })
+		func(a *harness.Analyzer) { a.Relay.Set(relay.Mode{Hole: [2]bool{true, true}}) },
+		func(a *harness.Analyzer) { a.Relay.Set(relay.Mode{}) })
 }
 
 func silent(r *harness.Run, s *harness.System, begin, end func(*harness.Analyzer)) {
@@ -101,11 +102,11 @@ func analyzerSlow(r *harness.Run) {
 		before := r.Rate(nil, time.Second)
 		const packetBytes = 300
 		r.SettlesFromNow()
-		a.Relay.Set(harness.Mode{Limit: [2]int{max(200, int(before*a.Weight/100*packetBytes/100)), 0}})
+		a.Relay.Set(relay.Mode{Limit: [2]int{max(200, int(before*a.Weight/100*packetBytes/100)), 0}})
 		r.Fired()
 		time.Sleep(time.Second)
 		least = min(least, others(r, a, before, 2*time.Second))
-		a.Relay.Set(harness.Mode{})
+		a.Relay.Set(relay.Mode{})
 		r.AwaitSettled()
 		r.AwaitUp(a)
 	})
@@ -121,17 +122,17 @@ func acksDropped(r *harness.Run) {
 	dropped, most := 0, 0
 	r.Each(func(i int) {
 		a := s.Analyzers[i%len(s.Analyzers)]
-		passed := a.Relay.Passed(harness.Up)
-		a.Relay.Set(harness.Mode{Drop: func(w harness.Way, body []byte) bool {
-			return w == harness.Down && len(body) > 1 && body[0]&0xf0 == 0x90 && body[1] == byte(protocol.OpAck)
+		passed := a.Relay.Passed(relay.Up)
+		a.Relay.Set(relay.Mode{Drop: func(w relay.Way, body []byte) bool {
+			return w == relay.Down && len(body) > 1 && body[0]&0xf0 == 0x90 && body[1] == byte(protocol.OpAck)
 		}})
 		given.add(r.AwaitDown(a))
 		r.Fired()
 		r.AwaitSettled()
 		time.Sleep(2 * time.Second) // redials
-		in := a.Relay.Passed(harness.Up) - passed
+		in := a.Relay.Passed(relay.Up) - passed
 		dropped, most = dropped+in, max(most, in)
-		a.Relay.Set(harness.Mode{})
+		a.Relay.Set(relay.Mode{})
 		a.Relay.Cut()
 		r.AwaitUp(a)
 	})
@@ -159,9 +160,9 @@ func analyzerFlaps(r *harness.Run) {
 		began := time.Now()
 		for on := false; time.Since(began) < flapping; on = !on {
 			if on {
-				a.Relay.Set(harness.Mode{})
+				a.Relay.Set(relay.Mode{})
 			} else {
-				a.Relay.Set(harness.Mode{Refuse: true})
+				a.Relay.Set(relay.Mode{Refuse: true})
 				a.Relay.Cut()
 				r.Fired()
 			}
@@ -172,7 +173,7 @@ func analyzerFlaps(r *harness.Run) {
 			r.Fail("%.0f packets/s while %s flapped, %.0f before", rate, a.Name, before)
 		}
 		most = max(most, transitions(r, a)-had)
-		a.Relay.Set(harness.Mode{})
+		a.Relay.Set(relay.Mode{})
 		r.AwaitSettled()
 		r.AwaitUp(a)
 	})

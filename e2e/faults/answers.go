@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"sluice/e2e/harness"
+	"sluice/e2e/oracle"
+	"sluice/e2e/plain"
 )
 
 // wrongAnswers is A11: beside two honest analyzers there is one for each thing
@@ -112,8 +114,8 @@ func everybodyDown(r *harness.Run, l harness.Load, queue int) {
 
 // newcomer sends some packets and leaves. They are delivered all the same, or
 // were refused.
-func newcomer(r *harness.Run, d *harness.Distributor, book *harness.Book) {
-	w, err := harness.Dial(d.Addr, harness.Patience)
+func newcomer(r *harness.Run, d *harness.Distributor, book *oracle.Book) {
+	w, err := plain.Dial(d.Addr, harness.Patience)
 	r.Must(err)
 	defer w.Close(false)
 	for range 20 {
@@ -128,8 +130,8 @@ func newcomer(r *harness.Run, d *harness.Distributor, book *harness.Book) {
 }
 
 // refusedBusy sends one packet, expects "busy" and returns how soon it came.
-func refusedBusy(r *harness.Run, d *harness.Distributor, book *harness.Book) time.Duration {
-	w, err := harness.Dial(d.Addr, harness.Patience)
+func refusedBusy(r *harness.Run, d *harness.Distributor, book *oracle.Book) time.Duration {
+	w, err := plain.Dial(d.Addr, harness.Patience)
 	r.Must(err)
 	defer w.Close(false)
 	n := book.Issue()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sluice/e2e/harness"
+	"sluice/e2e/oracle"
 )
 
 // distributorKilled is C7: agents connect again and send again what had no
@@ -148,7 +149,7 @@ func rollingRestart(r *harness.Run) {
 
 // goodput watches acknowledged packets a second over a moving window; stop
 // returns the least.
-func goodput(o *harness.Oracle, window time.Duration) (stop func() float64) {
+func goodput(o *oracle.Oracle, window time.Duration) (stop func() float64) {
 	const step = 50 * time.Millisecond
 	quit, low := make(chan struct{}), make(chan float64)
 	go func() {

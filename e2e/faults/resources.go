@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sluice/e2e/harness"
+	"sluice/e2e/plain"
 )
 
 // fewDescriptors is D1: many more connections than there are descriptors. With
@@ -80,7 +81,7 @@ func served(r *harness.Run, d *harness.Distributor, crowd []net.Conn) time.Durat
 	book := r.S.Oracle.NewBook()
 	began := time.Now()
 	r.Await("a new agent is served", func() bool {
-		w, err := harness.Dial(d.Addr, 2*time.Second)
+		w, err := plain.Dial(d.Addr, 2*time.Second)
 		if err != nil {
 			return false
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sluice/e2e/harness"
+	"sluice/e2e/relay"
 )
 
 // stormOfAgents is B4: all agents are cut off, and back within a second.
@@ -128,12 +129,12 @@ func refusedForLong(r *harness.Run) {
 	r.Each(func(int) {
 		over := span(r, 20*time.Second, 10*time.Minute)
 		had := len(a.Relay.Refused())
-		a.Relay.Set(harness.Mode{Refuse: true})
+		a.Relay.Set(relay.Mode{Refuse: true})
 		a.Relay.Cut()
 		r.AwaitDown(a)
 		time.Sleep(over)
 		dials := a.Relay.Refused()[had:]
-		a.Relay.Set(harness.Mode{})
+		a.Relay.Set(relay.Mode{})
 		back := r.AwaitUp(a)
 		if len(dials) < 5 {
 			r.Fail("%d dials in %v", len(dials), over)

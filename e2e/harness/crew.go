@@ -18,7 +18,7 @@ func (r *Run) Beside(l Load) *Crew { return r.BesideAt(l, r.S.AgentAddrs()) }
 
 // BesideAt is Beside with addresses of their own.
 func (r *Run) BesideAt(l Load, addrs []string) *Crew {
-	c, err := r.S.Oracle.start(l, addrs)
+	c, err := startCrew(r.S.Oracle, l, addrs)
 	r.Must(err)
 	r.agents += len(c.agents)
 	return &Crew{r, c}
@@ -27,7 +27,7 @@ func (r *Run) BesideAt(l Load, addrs []string) *Crew {
 // Acked counts the packets of this group that were reported delivered.
 func (c *Crew) Acked() (n int) {
 	for _, b := range c.crew.books {
-		n += int(b.delivered.Load())
+		n += b.Delivered()
 	}
 	return n
 }

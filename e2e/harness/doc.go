@@ -1,7 +1,7 @@
 // Package harness runs the built programs as real processes, hurts them with
 // real signals and broken connections, and judges what became of the packets.
 //
-// The judge stands outside the fault domain: agents note in the [Oracle] what
+// The judge stands outside the fault domain: agents note in the [oracle.Oracle] what
 // they issued and what was answered, the analyzers' receipts say what was
 // delivered, and neither knows of the other. A packet that was acknowledged and
 // is in no receipts was lost, whatever the counters of the distributor say.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/e2e/oracle"
 	"sluice/protocol"
 )
 
@@ -196,10 +197,10 @@ func (f *Fake) wrong(out []byte, n, size uint64) []byte {
 			out = append(out, byte(rand.Uint32()))
 		}
 	case DataFrame:
-		p := packetOf(9999, int(n))
+		p := oracle.PacketOf(9999, int(n))
 		return protocol.AppendFrame(out, protocol.AppendPacket(nil, &p))
 	case HugeFrame:
-		return append(out, 0x7f, 0xff, 0xff, 0xff, 0x93, opAck)
+		return append(out, 0x7f, 0xff, 0xff, 0xff, 0x93, 3) // an ACK of 2 GiB
 	case AckTwice:
 		for range 3 {
 			out = protocol.AppendAck(out, n, frames, bytes)

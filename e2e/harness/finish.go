@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"sluice/e2e/oracle"
 )
 
 // awaitQuiet waits until the ledgers balance, nothing is queued or in flight,
@@ -54,7 +56,7 @@ func (r *Run) awaitNothingLeft() {
 
 // judge compares what was told with what was delivered. Whatever was
 // acknowledged must be in the receipts by now, quiet or not.
-func (r *Run) judge() Judgement {
+func (r *Run) judge() oracle.Judgement {
 	j, err := r.S.judge()
 	if err != nil {
 		r.Fail("%v", err)

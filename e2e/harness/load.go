@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"sluice/client"
+	"sluice/e2e/oracle"
+	"sluice/e2e/plain"
 	"sluice/protocol"
 )
 
@@ -35,14 +37,14 @@ type agent interface {
 
 // clientAgent is an agent of package client.
 type clientAgent struct {
-	book *Book
+	book *oracle.Book
 	c    *client.Client
 	ctx  context.Context
 	stop context.CancelFunc
 }
 
 // NewClient starts an agent of package client.
-func NewClient(addrs []string, book *Book, hello bool) (*clientAgent, error) {
+func NewClient(addrs []string, book *oracle.Book, hello bool) (*clientAgent, error) {
 	a := &clientAgent{book: book}
 	a.ctx, a.stop = context.WithCancel(context.Background())
 	var err error
@@ -61,7 +63,7 @@ func NewClient(addrs []string, book *Book, hello bool) (*clientAgent, error) {
 }
 
 func (a *clientAgent) Send(n int) bool {
-	p := packetOf(a.book.Agent, n)
+	p := oracle.PacketOf(a.book.Agent, n)
 	_, err := a.c.SendFunc(a.ctx, 1, uint64(n), func(dst []byte, _ uint64) []byte { return protocol.AppendPacket(dst, &p) })
 	return err == nil
 }
@@ -83,7 +85,7 @@ func (a *clientAgent) Resends() int {
 // crew are the agents that run, and what paces them.
 type crew struct {
 	agents []agent
-	books  []*Book
+	books  []*oracle.Book
 	stop   chan struct{}
 	done   sync.WaitGroup
 
@@ -92,11 +94,11 @@ type crew struct {
 }
 
 // start runs the agents of a load.
-func (o *Oracle) start(l Load, addrs []string) (*crew, error) {
+func startCrew(o *oracle.Oracle, l Load, addrs []string) (*crew, error) {
 	c := &crew{stop: make(chan struct{})}
 	type worker struct {
 		agent
-		*Book
+		*oracle.Book
 	}
 	var workers []worker
 	for i := range l.Clients + l.Plain {
@@ -106,7 +108,7 @@ func (o *Oracle) start(l Load, addrs []string) (*crew, error) {
 		k := i % len(addrs)
 		mine := append(append([]string(nil), addrs[k:]...), addrs[:k]...)
 		if i >= l.Clients {
-			workers = append(workers, worker{NewPlain(mine, book), book})
+			workers = append(workers, worker{plain.New(mine, book), book})
 			continue
 		}
 		a, err := NewClient(mine, book, i%2 == 0)
@@ -127,7 +129,7 @@ const paceEvery = 5 * time.Millisecond
 
 // send issues packets until the crew stops. A paced agent that was blocked
 // does not make up for more than a quarter of a second.
-func (c *crew) send(a agent, b *Book, rate float64) {
+func (c *crew) send(a agent, b *oracle.Book, rate float64) {
 	tick := time.NewTicker(paceEvery)
 	defer tick.Stop()
 	due, last := 0.0, time.Now()

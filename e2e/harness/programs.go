@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"sluice/e2e/oracle"
+	"sluice/e2e/relay"
 	"sluice/internal/process"
 )
 
@@ -24,8 +26,8 @@ type Analyzer struct {
 	Name     string
 	Index    int // in the distributors' configuration
 	Weight   float64
-	Relay    *Relay // what stands before it; nil: nothing
-	Fake     *Fake  // instead of a process; nil: none
+	Relay    *relay.Relay // what stands before it; nil: nothing
+	Fake     *Fake        // instead of a process; nil: none
 	Receipts string
 	Output   string // empty: none
 
@@ -61,7 +63,7 @@ func (a *Analyzer) Delivered() int {
 	if err != nil {
 		return 0
 	}
-	return int(st.Size()) / (idSize + 1)
+	return int(st.Size()) / (oracle.IDSize + 1)
 }
 
 // Stats is what the harness reads of GET /stats. Counts that went below zero

@@ -152,7 +152,7 @@ func (r *Run) Start(o Options) *System {
 
 // Load starts agents.
 func (r *Run) Load(l Load) {
-	crew, err := r.S.Oracle.start(l, r.S.AgentAddrs())
+	crew, err := startCrew(r.S.Oracle, l, r.S.AgentAddrs())
 	r.Must(err)
 	r.S.crew = crew
 	r.agents += len(crew.agents)

@@ -1,14 +1,18 @@
 package harness
 
-import "context"
+import (
+	"context"
+
+	"sluice/e2e/oracle"
+)
 
 // Senders are agents without a [Run]: for a system that the harness did not start.
 // Safe for concurrent use.
 type Senders struct{ crew *crew }
 
-// Start runs the agents of a load, each with a book of its own.
-func (o *Oracle) Start(l Load, addrs []string) (*Senders, error) {
-	c, err := o.start(l, addrs)
+// StartSenders runs the agents of a load, each with a book of its own.
+func StartSenders(o *oracle.Oracle, l Load, addrs []string) (*Senders, error) {
+	c, err := startCrew(o, l, addrs)
 	return &Senders{c}, err
 }
 

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"sluice/e2e/oracle"
+	"sluice/e2e/relay"
 )
 
 // Options says what a system is made of. The zero value is one distributor
@@ -40,10 +43,10 @@ func settings() map[string]string {
 // System is everything that a scenario runs. Owned by its goroutine.
 type System struct {
 	Dir          string
-	Oracle       *Oracle
+	Oracle       *oracle.Oracle
 	Analyzers    []*Analyzer
 	Distributors []*Distributor
-	AgentRelays  []*Relay // one before each distributor, if asked for
+	AgentRelays  []*relay.Relay // one before each distributor, if asked for
 
 	crew  *crew
 	fresh []int // descriptors of each distributor when all was up
@@ -51,7 +54,7 @@ type System struct {
 }
 
 func (l *Lab) newSystem(dir string, o Options) (*System, error) {
-	s := &System{Dir: dir, Oracle: &Oracle{}}
+	s := &System{Dir: dir, Oracle: &oracle.Oracle{}}
 	if o.Weights == nil {
 		o.Weights = []float64{40, 30, 20, 10}
 	}
@@ -79,7 +82,7 @@ func (l *Lab) newSystem(dir string, o Options) (*System, error) {
 			a.Fake, err = newFake(at, a.Receipts, o.Fakes[i-len(o.Weights)])
 		case o.Relay:
 			if at, err = l.ports.Addr(); err == nil {
-				a.Relay, err = NewRelay(at, a.addr)
+				a.Relay, err = relay.New(at, a.addr)
 			}
 		}
 		if err != nil {
@@ -116,7 +119,7 @@ func (l *Lab) newSystem(dir string, o Options) (*System, error) {
 			if err != nil {
 				return s, err
 			}
-			relay, err := NewRelay(at, d.Addr)
+			relay, err := relay.New(at, d.Addr)
 			if err != nil {
 				return s, err
 			}
@@ -250,7 +253,7 @@ func (s *System) recorded() (bytes int64) {
 	return bytes
 }
 
-func (s *System) judge() (Judgement, error) {
+func (s *System) judge() (oracle.Judgement, error) {
 	var receipts, outputs, letters []string
 	for _, a := range s.Analyzers {
 		receipts = append(receipts, a.Receipts)

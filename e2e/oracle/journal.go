@@ -1,38 +1,18 @@
-package harness
+package oracle
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strconv"
-	"time"
 )
 
-// RunAgent is an agent in a process of its own, to be killed. It notes each
-// packet in a journal before it is sent and again when it was acknowledged,
-// each with a write of its own: what the kernel has, SIGKILL cannot take.
-// It runs until ctx ends.
-func RunAgent(ctx context.Context, plain bool, addr string, number, rate int, path string) error {
-	journal, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer journal.Close()
+// Journaled is the book of an agent in a process of its own, which is killed:
+// each line is with the kernel before the packet is sent, or its answer counted.
+func Journaled(number int, journal *os.File) *Book {
 	var o Oracle
-	book := &Book{Agent: number, oracle: &o, journal: journal}
-	o.books = []*Book{book}
-	var a agent
-	if plain {
-		a = NewPlain([]string{addr}, book)
-	} else if a, err = NewClient([]string{addr}, book, true); err != nil {
-		return err
-	}
-	c := &crew{agents: []agent{a}, stop: make(chan struct{})}
-	c.done.Go(func() { c.send(a, book, float64(rate)) })
-	<-ctx.Done()
-	last, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	return c.close(last)
+	b := &Book{Agent: number, oracle: &o, journal: journal}
+	o.books = []*Book{b}
+	return b
 }
 
 // note writes a line of the journal, if there is one.

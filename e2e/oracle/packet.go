@@ -1,4 +1,4 @@
-package harness
+package oracle
 
 import (
 	"encoding/binary"
@@ -9,13 +9,13 @@ import (
 	"sluice/protocol"
 )
 
-// idSize is the length of every packet_id, "a0003-000000123": so a receipts
+// IDSize is the length of every packet_id, "a0003-000000123": so a receipts
 // file of known size holds a known number of packets, and a line that a kill
 // tore cannot be taken for another packet's.
-const idSize = 15
+const IDSize = 15
 
-// appendID appends the packet_id of an agent's n-th packet.
-func appendID(dst []byte, agent, n int) []byte {
+// AppendID appends the packet_id of an agent's n-th packet.
+func AppendID(dst []byte, agent, n int) []byte {
 	dst = append(dst, 'a')
 	dst = appendPadded(dst, agent, 4)
 	dst = append(dst, '-')
@@ -31,9 +31,9 @@ func appendPadded(dst []byte, v, width int) []byte {
 	return append(dst, text...)
 }
 
-// parseID is the reverse; false for whatever appendID does not write.
-func parseID(id []byte) (agent, n int, ok bool) {
-	if len(id) != idSize || id[0] != 'a' || id[5] != '-' {
+// ParseID is the reverse; false for whatever AppendID does not write.
+func ParseID(id []byte) (agent, n int, ok bool) {
+	if len(id) != IDSize || id[0] != 'a' || id[5] != '-' {
 		return 0, 0, false
 	}
 	agent, ok = digits(id[1:5])
@@ -54,14 +54,14 @@ func digits(text []byte) (v int, ok bool) {
 	return v, true
 }
 
-// content is what a packet says besides its id; it follows from the id alone,
+// Content is what a packet says besides its id; it follows from the id alone,
 // so that what arrives can be compared with what must have been sent.
-type content struct {
-	agent   string
-	seconds int64
-	level   protocol.Level
-	text    string
-	mark    string // metadata
+type Content struct {
+	Agent   string
+	Seconds int64
+	Level   protocol.Level
+	Text    string
+	Mark    string // metadata
 }
 
 // noise is what texts are cut from. It holds what is easily spoiled on the way:
@@ -82,7 +82,8 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-func contentOf(agent, n int) content {
+// ContentOf is what an agent's n-th packet says.
+func ContentOf(agent, n int) Content {
 	h := mix(uint64(agent)<<40 | uint64(n))
 	levels := [...]protocol.Level{protocol.LevelDebug, protocol.LevelInfo, protocol.LevelWarning, protocol.LevelError, protocol.LevelCritical}
 	from, size := int(h%8192), 20+int(h>>16%200)
@@ -94,17 +95,17 @@ func contentOf(agent, n int) content {
 	}
 	var key [8]byte
 	binary.BigEndian.PutUint64(key[:], h)
-	return content{
-		agent: fmt.Sprintf("agent-%d", agent), seconds: 1_700_000_000 + int64(n), level: levels[h>>40%5],
-		text: noise[from : from+size], mark: fmt.Sprintf("%x", key),
+	return Content{
+		Agent: fmt.Sprintf("agent-%d", agent), Seconds: 1_700_000_000 + int64(n), Level: levels[h>>40%5],
+		Text: noise[from : from+size], Mark: fmt.Sprintf("%x", key),
 	}
 }
 
-// packetOf is the packet as package protocol encodes it.
-func packetOf(agent, n int) protocol.LogPacket {
-	c := contentOf(agent, n)
-	return protocol.LogPacket{PacketID: string(appendID(nil, agent, n)), AgentID: c.agent, Messages: []protocol.LogMessage{{
-		Timestamp: protocol.Timestamp{Time: time.Unix(c.seconds, 0)}, Level: c.level, Source: "e2e", Message: c.text,
-		Metadata: map[string]any{"mark": c.mark},
+// PacketOf is the packet as package protocol encodes it.
+func PacketOf(agent, n int) protocol.LogPacket {
+	c := ContentOf(agent, n)
+	return protocol.LogPacket{PacketID: string(AppendID(nil, agent, n)), AgentID: c.Agent, Messages: []protocol.LogMessage{{
+		Timestamp: protocol.Timestamp{Time: time.Unix(c.Seconds, 0)}, Level: c.Level, Source: "e2e", Message: c.Text,
+		Metadata: map[string]any{"mark": c.Mark},
 	}}}
 }

@@ -1,4 +1,6 @@
-package harness
+// Package relay passes TCP connections on, and delays, slices, throttles, cuts
+// and swallows what passes.
+package relay
 
 import (
 	"errors"
@@ -59,8 +61,8 @@ type pair struct {
 	once  sync.Once
 }
 
-// NewRelay listens at addr and connects to target.
-func NewRelay(addr, target string) (*Relay, error) {
+// New listens at addr and connects to target.
+func New(addr, target string) (*Relay, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
@@ -151,7 +153,7 @@ func (r *Relay) accept() {
 			r.mu.Lock()
 			r.refused = append(r.refused, time.Now())
 			r.mu.Unlock()
-			reset(c)
+			Reset(c)
 			continue
 		}
 		r.done.Add(1)
@@ -164,7 +166,7 @@ func (r *Relay) join(c net.Conn) {
 	defer r.done.Done()
 	d, err := net.DialTimeout("tcp", r.target, 2*time.Second)
 	if err != nil {
-		reset(c)
+		Reset(c)
 		return
 	}
 	p := &pair{relay: r, ends: [2]net.Conn{c, d}, gone: make(chan struct{})}
@@ -196,7 +198,7 @@ func (p *pair) end(rst bool) {
 		close(p.gone)
 		for _, c := range p.ends {
 			if rst {
-				reset(c)
+				Reset(c)
 			} else {
 				c.Close()
 			}
@@ -204,8 +206,8 @@ func (p *pair) end(rst bool) {
 	})
 }
 
-// reset closes a connection so that the peer sees RST.
-func reset(c net.Conn) {
+// Reset closes a connection so that the peer sees RST.
+func Reset(c net.Conn) {
 	if t, ok := c.(*net.TCPConn); ok {
 		_ = t.SetLinger(0) // of a connection that is gone: nothing to reset
 	}

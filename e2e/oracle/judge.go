@@ -1,4 +1,4 @@
-package harness
+package oracle
 
 import (
 	"bufio"
@@ -86,12 +86,12 @@ func (o *Oracle) Judge(receipts, outputs, deadLetters []string) (Judgement, erro
 				j.Acked++
 				if got[a][n] == 0 && kept[a][n] == 0 {
 					j.Lost++
-					j.note("%s was acknowledged and is in no receipts", appendID(nil, a, n))
+					j.note("%s was acknowledged and is in no receipts", AppendID(nil, a, n))
 				}
 			}
 			if len(outputs) > 0 && got[a][n] > 0 && written[a][n] == 0 {
 				j.Unlike++
-				j.note("%s has a receipt and no message", appendID(nil, a, n))
+				j.note("%s has a receipt and no message", AppendID(nil, a, n))
 			}
 		}
 		b.mu.Unlock()
@@ -100,7 +100,7 @@ func (o *Oracle) Judge(receipts, outputs, deadLetters []string) (Judgement, erro
 }
 
 func (j *Judgement) receipt(got tally, line []byte) {
-	agent, n, ok := parseID(line)
+	agent, n, ok := ParseID(line)
 	if !ok {
 		j.Torn++
 		return
@@ -130,15 +130,15 @@ func (j *Judgement) message(written tally, line []byte) {
 		return
 	}
 	j.Lines++
-	agent, n, ok := parseID([]byte(m.PacketID))
+	agent, n, ok := ParseID([]byte(m.PacketID))
 	if !ok {
 		j.Strangers++
 		return
 	}
 	written.add(agent, n)
-	want := contentOf(agent, n)
-	if m.AgentID != want.agent || m.Timestamp.Unix() != want.seconds || m.Level != want.level || m.Source != "e2e" ||
-		m.Message != want.text || len(m.Metadata) != 1 || m.Metadata["mark"] != want.mark {
+	want := ContentOf(agent, n)
+	if m.AgentID != want.Agent || m.Timestamp.Unix() != want.Seconds || m.Level != want.Level || m.Source != "e2e" ||
+		m.Message != want.Text || len(m.Metadata) != 1 || m.Metadata["mark"] != want.Mark {
 		j.Unlike++
 		j.note("not as it was sent: %s", line)
 	}
@@ -157,7 +157,7 @@ func (j *Judgement) letters(kept tally, dir string) error {
 		err := f.Each(dir, func(frame, _ []byte) error {
 			var s protocol.Scanned
 			if len(frame) > protocol.HeaderSize && protocol.Scan(frame[protocol.HeaderSize:], &s) == nil {
-				if agent, n, ok := parseID(s.PacketID); ok {
+				if agent, n, ok := ParseID(s.PacketID); ok {
 					kept.add(agent, n)
 				}
 			}

@@ -1,4 +1,4 @@
-package harness
+package plain
 
 import (
 	"bufio"
@@ -8,6 +8,9 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"sluice/e2e/oracle"
+	"sluice/e2e/relay"
 )
 
 // The wire once more, in as few lines as an agent needs. It shares nothing with
@@ -21,22 +24,22 @@ const (
 	firstFrames, firstBytes = 4096, 4 << 20
 )
 
-// appendPlain appends the frame of an agent's n-th packet.
-func appendPlain(dst []byte, agent, n int) []byte {
-	c := contentOf(agent, n)
+// AppendFrame appends the frame of an agent's n-th packet.
+func AppendFrame(dst []byte, agent, n int) []byte {
+	c := oracle.ContentOf(agent, n)
 	begin := len(dst)
 	dst = append(dst, 0, 0, 0, 0, 0x83) // header, map of 3
 	dst = appendStr(dst, "packet_id")
-	dst = append(appendHead(dst, idSize), appendID(nil, agent, n)...)
-	dst = appendStr(appendStr(dst, "agent_id"), c.agent)
+	dst = append(appendHead(dst, oracle.IDSize), oracle.AppendID(nil, agent, n)...)
+	dst = appendStr(appendStr(dst, "agent_id"), c.Agent)
 	dst = append(appendStr(dst, "messages"), 0x91, 0x85) // array of 1, map of 5
 	dst = append(appendStr(dst, "timestamp"), 0xd3)      // int64: Unix seconds
-	dst = binary.BigEndian.AppendUint64(dst, uint64(c.seconds))
-	dst = appendStr(appendStr(dst, "level"), string(c.level))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(c.Seconds))
+	dst = appendStr(appendStr(dst, "level"), string(c.Level))
 	dst = appendStr(appendStr(dst, "source"), "e2e")
-	dst = appendStr(appendStr(dst, "message"), c.text)
+	dst = appendStr(appendStr(dst, "message"), c.Text)
 	dst = append(appendStr(dst, "metadata"), 0x81)
-	dst = appendStr(appendStr(dst, "mark"), c.mark)
+	dst = appendStr(appendStr(dst, "mark"), c.Mark)
 	binary.BigEndian.PutUint32(dst[begin:], uint32(len(dst)-begin-4))
 	return dst
 }
@@ -149,7 +152,7 @@ func Dial(addr string, limit time.Duration) (*Wire, error) {
 func (w *Wire) Send(agent int, n ...int) error {
 	var out []byte
 	for _, n := range n {
-		out = appendPlain(out, agent, n)
+		out = AppendFrame(out, agent, n)
 	}
 	w.Sent += len(n)
 	_, err := w.Conn.Write(out)
@@ -181,7 +184,7 @@ func (w *Wire) Next() (ack int, nacked [2]int, code int, err error) {
 // Close closes the connection, with RST if asked to.
 func (w *Wire) Close(rst bool) {
 	if rst {
-		reset(w.Conn)
+		relay.Reset(w.Conn)
 		return
 	}
 	w.Conn.Close()

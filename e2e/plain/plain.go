@@ -1,4 +1,6 @@
-package harness
+// Package plain is an agent written from docs/PROTOCOL.md alone, without the
+// library: what the library gets wrong on both sides, it does not.
+package plain
 
 import (
 	"bufio"
@@ -9,14 +11,16 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"sluice/e2e/oracle"
 )
 
-// Plain is an agent as somebody would write it from the protocol's page: no
+// Agent is an agent as somebody would write it from the protocol's page: no
 // HELLO, no PING. It sends again what a NACK says, and on a new connection
 // whatever had no answer on the last one. Safe for concurrent use.
-type Plain struct {
+type Agent struct {
 	addrs []string
-	book  *Book
+	book  *oracle.Book
 
 	mu       sync.Mutex
 	moved    sync.Cond
@@ -43,17 +47,17 @@ type Plain struct {
 // plainUnanswered is how many packets may wait for an answer before Send waits.
 const plainUnanswered = 8192
 
-// NewPlain starts an agent that tries the addresses in turn.
-func NewPlain(addrs []string, book *Book) *Plain {
+// New starts an agent that tries the addresses in turn.
+func New(addrs []string, book *oracle.Book) *Agent {
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &Plain{addrs: addrs, book: book, cancel: cancel, done: make(chan struct{})}
+	p := &Agent{addrs: addrs, book: book, cancel: cancel, done: make(chan struct{})}
 	p.moved.L = &p.mu
 	go p.run(ctx)
 	return p
 }
 
 // Send hands in packet n; false: the agent is closing.
-func (p *Plain) Send(n int) bool {
+func (p *Agent) Send(n int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.held >= plainUnanswered && !p.closing {
@@ -69,7 +73,7 @@ func (p *Plain) Send(n int) bool {
 }
 
 // Close waits until everything is answered, at most until ctx ends.
-func (p *Plain) Close(ctx context.Context) error {
+func (p *Agent) Close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closing = true
 	p.moved.Broadcast()
@@ -91,23 +95,23 @@ func (p *Plain) Close(ctx context.Context) error {
 }
 
 // Resends counts what was sent again because its connection was lost.
-func (p *Plain) Resends() int {
+func (p *Agent) Resends() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.resends
 }
 
 // Busy counts the answers that told it to come again later.
-func (p *Plain) Busy() int {
+func (p *Agent) Busy() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.busy
 }
 
-func (p *Plain) over() bool { return p.gaveUp || p.closing && p.held == 0 }
+func (p *Agent) over() bool { return p.gaveUp || p.closing && p.held == 0 }
 
 // run connects and serves until nothing is left to do.
-func (p *Plain) run(ctx context.Context) {
+func (p *Agent) run(ctx context.Context) {
 	defer close(p.done)
 	for i := 0; ; i++ {
 		p.mu.Lock()
@@ -131,7 +135,7 @@ func (p *Plain) run(ctx context.Context) {
 }
 
 // serve sends over one connection until it ends.
-func (p *Plain) serve(c net.Conn) {
+func (p *Agent) serve(c net.Conn) {
 	p.mu.Lock()
 	p.inFlight, p.first, p.frames, p.bytes, p.sent = nil, 1, firstFrames, firstBytes, 0
 	p.leaving, p.err, p.pause = false, nil, time.Time{}
@@ -154,7 +158,7 @@ func (p *Plain) serve(c net.Conn) {
 			n := p.waiting[0]
 			p.waiting = p.waiting[1:]
 			before := len(out)
-			out = appendPlain(out, p.book.Agent, n)
+			out = AppendFrame(out, p.book.Agent, n)
 			p.sent += len(out) - before
 			p.inFlight = append(p.inFlight, n)
 		}
@@ -181,7 +185,7 @@ func (p *Plain) serve(c net.Conn) {
 	p.inFlight = nil
 }
 
-func (p *Plain) fail(err error) {
+func (p *Agent) fail(err error) {
 	if p.err == nil {
 		p.err = err
 	}
@@ -191,12 +195,12 @@ func (p *Plain) fail(err error) {
 // largestPlain is more than any of our frames has, header included.
 const largestPlain = 1024
 
-func (p *Plain) maySend() bool {
+func (p *Agent) maySend() bool {
 	return len(p.waiting) > 0 && !p.leaving && !p.gaveUp && time.Now().After(p.pause) &&
 		p.first+len(p.inFlight) <= p.frames && p.sent+largestPlain <= p.bytes
 }
 
-func (p *Plain) unanswered() (n int) {
+func (p *Agent) unanswered() (n int) {
 	for _, f := range p.inFlight {
 		if f >= 0 {
 			n++
@@ -206,7 +210,7 @@ func (p *Plain) unanswered() (n int) {
 }
 
 // read takes answers until the connection fails.
-func (p *Plain) read(c net.Conn, ended chan<- struct{}) {
+func (p *Agent) read(c net.Conn, ended chan<- struct{}) {
 	defer close(ended)
 	in := bufio.NewReader(c)
 	for {
@@ -232,7 +236,7 @@ func (p *Plain) read(c net.Conn, ended chan<- struct{}) {
 var errPinged = errors.New("was PINGed, and had said no HELLO")
 
 // answer acts on a control frame. An error is a breach of the protocol.
-func (p *Plain) answer(a answer) error {
+func (p *Agent) answer(a answer) error {
 	sent := p.first + len(p.inFlight) - 1
 	switch a.op {
 	case opAck:
@@ -269,7 +273,7 @@ func (p *Plain) answer(a answer) error {
 	return nil
 }
 
-func (p *Plain) nacked(n int, a answer) {
+func (p *Agent) nacked(n int, a answer) {
 	switch a.code {
 	case codeBusy, codeUnavailable, codeDraining:
 		p.busy++

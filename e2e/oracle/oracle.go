@@ -1,4 +1,7 @@
-package harness
+// Package oracle remembers what agents issued and what was answered, and judges
+// by the receipts of analyzers what became of it. It knows of no distributor:
+// what is acknowledged and in no receipts was lost, whatever a program counts.
+package oracle
 
 import (
 	"fmt"
@@ -121,6 +124,9 @@ func (b *Book) Acked(n int) {
 		b.note('a', n)
 	}
 }
+
+// Delivered counts the packets that were answered: delivered.
+func (b *Book) Delivered() int { return int(b.delivered.Load()) }
 
 // Refused notes that packet n got an answer that it will not be delivered. No
 // scenario expects one of a packet that is sound.
