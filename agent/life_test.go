@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"sluice/internal/await"
+	"sluice/internal/cli"
 	"sluice/internal/sdnotify/sdnotifytest"
 )
 
@@ -39,7 +40,7 @@ func TestLifeUnderSystemd(t *testing.T) {
 	if code := run([]string{"health", "--http", web}, nil, &out, &faults); code != 0 || out.String() != "healthy\n" {
 		t.Errorf("health: exit %d, %s%s", code, &out, &faults)
 	}
-	if code := run([]string{"health"}, nil, &out, &faults); code != exitBadConfig || !strings.Contains(faults.String(), "AGENT_HTTP") {
+	if code := run([]string{"health"}, nil, &out, &faults); code != cli.ExitConfig || !strings.Contains(faults.String(), "AGENT_HTTP") {
 		t.Errorf("health without an address: exit %d, %s", code, &faults)
 	}
 	if err := agent.cmd.Process.Signal(syscall.SIGTERM); err != nil {

@@ -22,8 +22,7 @@ import (
 )
 
 const (
-	exitFailed    = 1  // something was not delivered, or could not be opened
-	exitBadConfig = 78 // EX_CONFIG of sysexits.h
+	exitFailed = 1 // something was not delivered, or could not be opened
 
 	// grace is how long a stop waits for the last answers. With a state folder
 	// nothing is lost if they do not come.
@@ -47,8 +46,8 @@ func run(args []string, stdin io.ReadCloser, stdout, stderr io.Writer) int {
 	if asked {
 		args = args[1:]
 	}
-	f, done, err := parse(args, stdout)
-	if done {
+	f, parsed, err := parse(args, cli.Environment(), stdout)
+	if parsed.Done {
 		return 0
 	}
 	output.SurviveSIGPIPE()
@@ -58,10 +57,15 @@ func run(args []string, stdin io.ReadCloser, stdout, stderr io.Writer) int {
 	queue := output.NewQueue(stderr)
 	defer queue.Close(output.FlushLimit)
 	stderr = queue
-	cfg, faults := f.config(stderr)
-	if err = errors.Join(err, faults); err != nil {
-		fmt.Fprintf(stderr, "agent: the configuration cannot be used:\n%v\n", err)
-		return exitBadConfig
+	cfg, faults := f.config(parsed)
+	if err = cli.Join(err, faults); err != nil {
+		return cli.Refuse(stderr, err)
+	}
+	if cfg.Log, err = cli.Logger(f.LogFormat, f.LogLevel, stderr); err != nil {
+		return cli.Refuse(stderr, err)
+	}
+	for _, w := range parsed.Warnings {
+		cfg.Log.Warn(w)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		// The collector works harder before it lets garbage grow beyond this.
@@ -87,7 +91,7 @@ func run(args []string, stdin io.ReadCloser, stdout, stderr io.Writer) int {
 func health(addr string, stdout, stderr io.Writer) int {
 	if addr == "" {
 		fmt.Fprintln(stderr, "agent: health needs the --http (AGENT_HTTP) that the running agent has")
-		return exitBadConfig
+		return cli.ExitConfig
 	}
 	return probe.Health(context.Background(), addr, stdout)
 }

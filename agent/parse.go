@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,17 +13,19 @@ import (
 	"github.com/alecthomas/kong"
 
 	"sluice/agent/lines"
+	"sluice/internal/cli"
 	"sluice/rawlog"
 )
 
 // parseFlags are those of "agent parse".
 type parseFlags struct {
-	Files     []string `arg:"" optional:"" name:"file" help:"Files to look at; - is standard input."`
-	Lines     string   `short:"n" help:"How many records of each file to show; the summary counts all." default:"10" placeholder:"N"`
-	Timezone  string   `help:"Zone of times that name none." default:"Local" env:"AGENT_TIMEZONE" placeholder:"ZONE"`
-	Now       string   `help:"A time without a year is in the latest year in which it is not after this time. Default: the file's modification time." env:"AGENT_NOW" placeholder:"RFC3339"`
-	Multiline string   `help:"Regular expression of the first line of a record." env:"AGENT_MULTILINE" placeholder:"PATTERN"`
-	MaxLine   string   `help:"Longer records are split." default:"64KiB" env:"AGENT_MAX_LINE" placeholder:"SIZE"`
+	Files     []string         `arg:"" optional:"" name:"file" help:"Files to look at; - is standard input."`
+	Lines     int              `short:"n" help:"How many records of each file to show; the summary counts all." default:"10" placeholder:"N"`
+	Timezone  string           `help:"Zone of times that name none." default:"Local" env:"AGENT_TIMEZONE" placeholder:"ZONE"`
+	Now       string           `help:"A time without a year is in the latest year in which it is not after this time. Default: the file's modification time." env:"AGENT_NOW" placeholder:"RFC3339"`
+	Multiline string           `help:"Regular expression of the first line of a record." env:"AGENT_MULTILINE" placeholder:"PATTERN"`
+	MaxLine   cli.Bytes        `help:"Longer records are split." default:"64KiB" env:"AGENT_MAX_LINE" placeholder:"SIZE"`
+	Version   kong.VersionFlag `help:"Print the version and exit."`
 }
 
 const parseDescription = `Shows what the agent would make of files, and which share of their lines it understands: those that tell their time, and their level unless their format is known to have none. Nothing is sent.`
@@ -39,32 +40,25 @@ type summary struct {
 // parseFiles is the command. Its exit code is 1 if a file cannot be read.
 func parseFiles(args []string, stdout, stderr io.Writer) int {
 	var f parseFlags
-	helped := false
-	parser, err := kong.New(&f, kong.Name("agent parse"), kong.Description(parseDescription),
-		kong.Writers(stdout, stdout), kong.Exit(func(int) { helped = true }))
-	if err == nil {
-		_, err = parser.Parse(args)
-	}
-	if helped {
+	parsed, err := cli.Parse(cli.Program{Name: "agent parse", Description: parseDescription}, &f, args, cli.Environment(), stdout)
+	if parsed.Done {
 		return 0
 	}
-	// The rest of the settings are judged as the agent would judge them.
-	full := flags{Addr: []string{"127.0.0.1:9000"}, AgentID: "parse", File: f.Files, StartAt: "beginning", Timezone: f.Timezone, Now: f.Now,
-		Multiline: f.Multiline, MultilineTO: "1", MaxLine: f.MaxLine, BatchBytes: "128KiB", BatchLines: "1000", Linger: "0", Compress: "none",
-		MaxAge: "0", Memory: "64MiB", ReadAhead: "8MiB", RateLimit: "0", Stall: "0", Progress: "auto", LogFormat: "text", LogLevel: "info"}
-	cfg, faults := full.config(stderr)
-	r := reader{}
-	show := r.number("lines", f.Lines)
-	if err = errors.Join(append(r.faults, err, faults)...); err != nil {
-		fmt.Fprintf(stderr, "agent parse: the configuration cannot be used:\n%v\n", err)
-		return exitBadConfig
+	// The agent's own settings judge these, with its defaults for the rest.
+	var full flags
+	_, err2 := cli.Parse(cli.Program{Name: "agent"}, &full, nil, nil, io.Discard)
+	full.AgentID, full.BatchBytes = "parse", 128<<10
+	full.File, full.Timezone, full.Now, full.Multiline, full.MaxLine = f.Files, f.Timezone, f.Now, f.Multiline, f.MaxLine
+	cfg, faults := full.config(parsed)
+	if err = cli.Join(err, err2, faults); err != nil {
+		return cli.Refuse(stderr, err)
 	}
 	out := bufio.NewWriter(stdout)
 	defer out.Flush()
 	code := 0
 	var all []summary
 	for _, name := range f.Files {
-		s, err := parseFile(name, &lines.Splitter{MaxRecord: cfg.MaxLine, First: cfg.Multiline}, rawlog.NewParser(cfg.Location, cfg.Now), cfg.Now, show, out)
+		s, err := parseFile(name, &lines.Splitter{MaxRecord: cfg.MaxLine, First: cfg.Multiline}, rawlog.NewParser(cfg.Location, cfg.Now), cfg.Now, f.Lines, out)
 		if err != nil {
 			fmt.Fprintf(stderr, "agent parse: %v\n", err)
 			code = exitFailed

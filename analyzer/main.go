@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,8 +18,7 @@ import (
 )
 
 const (
-	exitFailed    = 1  // an address in use, a file that cannot be opened
-	exitBadConfig = 78 // EX_CONFIG of sysexits.h
+	exitFailed = 1 // an address in use, a file that cannot be opened
 
 	// grace is how long a stop may take before what is left is cut off.
 	grace = 25 * time.Second
@@ -34,8 +32,8 @@ func run(args []string) int {
 	if asked {
 		args = args[1:]
 	}
-	flags, done, err := parse(args, os.Stdout)
-	if done {
+	flags, parsed, err := parse(args, cli.Environment(), os.Stdout)
+	if parsed.Done {
 		return 0
 	}
 	output.SurviveSIGPIPE()
@@ -44,10 +42,16 @@ func run(args []string) int {
 	}
 	queue := output.NewQueue(os.Stderr)
 	defer queue.Close(output.FlushLimit)
-	cfg, log, faults := flags.config(queue)
-	if err = errors.Join(err, faults); err != nil {
-		fmt.Fprintf(queue, "analyzer: the configuration cannot be used:\n%v\n", err)
-		return exitBadConfig
+	cfg, faults := flags.config()
+	if err = cli.Join(err, faults); err != nil {
+		return cli.Refuse(queue, err)
+	}
+	log, err := cli.Logger(flags.LogFormat, flags.LogLevel, queue)
+	if err != nil {
+		return cli.Refuse(queue, err)
+	}
+	for _, w := range parsed.Warnings {
+		log.Warn(w)
 	}
 	cfg.Logger = log
 

@@ -11,7 +11,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"sluice/internal/cli"
 	"sluice/internal/sdnotify/sdnotifytest"
 	"sluice/protocol"
 )
@@ -105,14 +107,12 @@ func TestHelpAndVersion(t *testing.T) {
 }
 
 func TestPrecedence(t *testing.T) {
-	t.Setenv("ANALYZER_NAME", "from-env")
-	t.Setenv("ACK_DELAY", "0.5")
-	t.Setenv("DISCARD", "true")
-	f, done, err := parse([]string{"--name", "from-flag", "--discard=false"}, os.Stderr)
-	if done || err != nil || f.Name != "from-flag" || f.Delay != "0.5" || f.Discard != "false" || f.Listen != ":9001" {
-		t.Errorf("%+v, %v, %v", f, done, err)
+	env := cli.Environ{"ANALYZER_NAME=from-env", "ACK_DELAY=0.5", "DISCARD=true", "LISTEN="}
+	f, parsed, err := parse([]string{"--name", "from-flag", "--discard=false"}, env, os.Stderr)
+	if parsed.Done || err != nil || f.Name != "from-flag" || f.Delay != 500*time.Millisecond || f.Discard || f.Listen != ":9001" || f.MaxFrame != 1<<20 {
+		t.Errorf("%+v, %+v, %v", f, parsed, err)
 	}
-	if f, _, err = parse([]string{"--discard", "--name=x"}, os.Stderr); err != nil || f.Discard != "true" || f.Name != "x" {
+	if f, _, err = parse([]string{"--discard", "--name=x"}, nil, os.Stderr); err != nil || !f.Discard || f.Name != "x" {
 		t.Errorf("%+v, %v", f, err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"time"
 
 	analyzer "sluice/analyzer/node"
 	"sluice/server/config"
@@ -28,7 +27,7 @@ type local struct {
 func startLocal(ctx context.Context, o *options, log *slog.Logger) (*local, error) {
 	s := &local{log: log}
 	cfg := config.Default()
-	cfg.SlowStart = time.Duration(o.SlowStart)
+	cfg.SlowStart = o.SlowStart
 	port := func(p int) string {
 		if o.AnyPort {
 			p = 0

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"sluice/internal/cli"
 	"sluice/server/config"
 )
 
@@ -20,7 +22,11 @@ func TestTheDistributorKnowsItsEnvironment(t *testing.T) {
 		"docker-compose.yml":          composeEnvironment(t),
 		"kubernetes/distributor.yaml": kubernetesEnvironment(t),
 	} {
-		cfg, report, err := config.Load(nil, func(name string) (string, bool) { v, ok := environment[name]; return v, ok })
+		var env cli.Environ
+		for name, value := range environment {
+			env = append(env, name+"="+value)
+		}
+		cfg, report, err := config.Load(nil, env, io.Discard)
 		if err != nil {
 			t.Errorf("%s: %v", where, err)
 		}

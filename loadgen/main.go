@@ -20,11 +20,11 @@ import (
 	"sluice/internal/output"
 )
 
-// Exit codes; exitConfig is EX_CONFIG of sysexits.h.
+// Exit codes.
 const (
 	exitOK     = 0
 	exitFailed = 1 // a packet was not delivered, an agent not served, or nobody reached
-	exitConfig = 78
+	exitConfig = cli.ExitConfig
 )
 
 func main() {
@@ -33,17 +33,15 @@ func main() {
 
 // run is main with its surroundings as arguments.
 func run(args []string, stdout, stderr io.Writer) int {
-	opts, help, err := parseOptions(args, stdout)
-	if help {
+	opts, parsed, err := parseOptions(args, cli.Environment(), stdout)
+	if parsed.Done {
 		return exitOK
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "loadgen: %v\nTry: loadgen --help\n", err)
-		return exitConfig
+	if err == nil {
+		err = opts.fitDescriptors(machine.Read().Descriptors)
 	}
-	if err := opts.fitDescriptors(machine.Read().Descriptors); err != nil {
-		fmt.Fprintf(stderr, "loadgen: %v\n", err)
-		return exitConfig
+	if err != nil {
+		return cli.Refuse(stderr, err)
 	}
 	output.SurviveSIGPIPE()
 	out, errs := output.NewQueue(stdout), output.NewQueue(stderr)
@@ -52,13 +50,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 	stdout, stderr = out, errs
 	log, err := cli.Logger(opts.LogFormat, opts.LogLevel, stderr)
 	if err != nil {
-		fmt.Fprintf(stderr, "loadgen: %v\n", err)
-		return exitConfig
+		return cli.Refuse(stderr, err)
+	}
+	for _, w := range parsed.Warnings {
+		log.Warn(w)
 	}
 	bodies, err := makeBodies(opts)
 	if err != nil {
-		fmt.Fprintf(stderr, "loadgen: %v\n", err)
-		return exitConfig
+		return cli.Refuse(stderr, err)
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -73,7 +73,6 @@ func (o *options) completeMode() error {
 			faults = append(faults, fmt.Errorf(format, args...))
 		}
 	}
-	fault(o.Storm < 0 || o.Storm > maxConnections, "--storm %d: want 1 to %d agents", o.Storm, maxConnections)
 	chosen := 0
 	for _, on := range []bool{o.Storm != 0, o.Rude, o.Slowloris} {
 		if on {
@@ -90,9 +89,9 @@ func (o *options) completeMode() error {
 	fault(o.Packets > 0, "--%s is bounded by -d: leave out -n", mode)
 	fault(o.Rate > 0 && mode != modeRude, "--%s has a pace of its own: leave out -r", mode)
 	if o.Duration == 0 {
-		o.Duration = cli.Seconds(map[string]time.Duration{
+		o.Duration = map[string]time.Duration{
 			modeStorm: stormLimit, modeRude: rudeTime, modeSlowloris: slowlorisTime,
-		}[mode])
+		}[mode]
 	}
 	if mode == modeStorm {
 		o.Connections = o.Storm

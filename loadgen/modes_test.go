@@ -252,7 +252,7 @@ func TestSlowlorisEndsByItself(t *testing.T) {
 
 func slowOptions(t *testing.T, addr, d string) (*options, *bodies) {
 	t.Helper()
-	o, _, err := parseOptions([]string{"--slowloris", "-c", "3", "-d", d, "--addr", addr}, &bytes.Buffer{})
+	o, _, err := parseOptions([]string{"--slowloris", "-c", "3", "-d", d, "--addr", addr}, nil, &bytes.Buffer{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,35 +15,35 @@ import (
 
 // options are what the command line and the environment ask for.
 type options struct {
-	Connections int         `short:"c" default:"10" env:"LOADGEN_CONNECTIONS" placeholder:"N" help:"Connections, each with a sender of its own."`
-	Packets     uint64      `short:"n" env:"LOADGEN_PACKETS" placeholder:"N" help:"Packets to send in all. Without -n and -d: 2000, or every line of --from once."`
-	Duration    cli.Seconds `short:"d" env:"LOADGEN_DURATION" placeholder:"TIME" help:"How long to send. With -n too, whichever ends first."`
-	Rate        float64     `short:"r" env:"LOADGEN_RATE" placeholder:"N" help:"Packets per second in all, sent at planned times whatever the answers do. Default: as fast as answers allow."`
-	Addr        []string    `env:"LOADGEN_ADDR" placeholder:"HOST:PORT" help:"Where to send; with several, the connections spread over them. Default: 127.0.0.1:9000, or :8000 for http."`
-	Proto       string      `enum:"binary,http" default:"binary" env:"LOADGEN_PROTO" help:"binary: frames, acknowledged by an analyzer. http: POST /ingest with JSON, where a 202 counts as delivered."`
-	Messages    int         `default:"1" env:"LOADGEN_MESSAGES" placeholder:"N" help:"Log messages per packet."`
-	Size        size        `env:"LOADGEN_SIZE" placeholder:"BYTES" help:"Bytes of a packet's body before compression. Default: 200 with one message."`
-	Compress    string      `enum:"none,zstd,s2,gzip" default:"none" env:"LOADGEN_COMPRESS" help:"Compress each packet: none, zstd, s2 or gzip."`
-	From        []string    `env:"LOADGEN_FROM" sep:"none" placeholder:"GLOB" help:"Send lines of these files as messages; may be repeated."`
-	Storm       int         `env:"LOADGEN_STORM" placeholder:"N" help:"Instead: N agents connect and send one packet each, are all cut, and are back within a second for one more. -d limits each round (30 s)."`
-	Rude        bool        `env:"LOADGEN_RUDE" help:"Instead: -c senders that ignore the credit and never read, for -d (10 s), at most -r packets/s. What the server closes connects again."`
-	Slowloris   bool        `env:"LOADGEN_SLOWLORIS" help:"Instead: -c connections that send a packet one byte every 2 s, until the server has closed all, or for -d (60 s)."`
-	JSON        string      `name:"json" env:"LOADGEN_JSON" placeholder:"FILE" help:"Write the result as JSON too; - is standard output. Schema: loadgen/README.md."`
+	Connections int           `short:"c" default:"10" min:"1" max:"65536" env:"LOADGEN_CONNECTIONS" placeholder:"N" help:"Connections, each with a sender of its own."`
+	Packets     uint64        `short:"n" env:"LOADGEN_PACKETS" placeholder:"N" help:"Packets to send in all. Without -n and -d: 2000, or every line of --from once."`
+	Duration    time.Duration `short:"d" env:"LOADGEN_DURATION" placeholder:"TIME" help:"How long to send. With -n too, whichever ends first."`
+	Rate        float64       `short:"r" env:"LOADGEN_RATE" placeholder:"N" help:"Packets per second in all, sent at planned times whatever the answers do. Default: as fast as answers allow."`
+	Addr        []string      `env:"LOADGEN_ADDR" placeholder:"HOST:PORT" help:"Where to send; with several, the connections spread over them. Default: 127.0.0.1:9000, or :8000 for http."`
+	Proto       string        `choice:"binary,http" default:"binary" env:"LOADGEN_PROTO" help:"binary: frames, acknowledged by an analyzer. http: POST /ingest with JSON, where a 202 counts as delivered."`
+	Messages    int           `default:"1" min:"1" env:"LOADGEN_MESSAGES" placeholder:"N" help:"Log messages per packet."`
+	Size        cli.Bytes     `max:"1GiB" env:"LOADGEN_SIZE" placeholder:"BYTES" help:"Bytes of a packet's body before compression. Default: 200 with one message."`
+	Compress    string        `choice:"none,zstd,s2,gzip" default:"none" env:"LOADGEN_COMPRESS" help:"Compress each packet: none, zstd, s2 or gzip."`
+	From        []string      `env:"LOADGEN_FROM" sep:"none" placeholder:"GLOB" help:"Send lines of these files as messages; may be repeated."`
+	Storm       int           `max:"65536" env:"LOADGEN_STORM" placeholder:"N" help:"Instead: N agents connect and send one packet each, are all cut, and are back within a second for one more. -d limits each round (30 s)."`
+	Rude        bool          `env:"LOADGEN_RUDE" help:"Instead: -c senders that ignore the credit and never read, for -d (10 s), at most -r packets/s. What the server closes connects again."`
+	Slowloris   bool          `env:"LOADGEN_SLOWLORIS" help:"Instead: -c connections that send a packet one byte every 2 s, until the server has closed all, or for -d (60 s)."`
+	JSON        string        `name:"json" env:"LOADGEN_JSON" placeholder:"FILE" help:"Write the result as JSON too; - is standard output. Schema: loadgen/README.md."`
 
-	Hello          bool        `default:"true" negatable:"" env:"LOADGEN_HELLO" help:"Begin connections with HELLO, as agents that stay do."`
-	Token          string      `env:"LOADGEN_TOKEN" help:"Secret for the HELLO."`
-	ConnectTimeout cli.Seconds `default:"5" env:"LOADGEN_CONNECT_TIMEOUT" placeholder:"TIME" help:"Give up if nobody listens at any address for so long."`
-	StallTimeout   cli.Seconds `default:"30" env:"LOADGEN_STALL_TIMEOUT" placeholder:"TIME" help:"Give up if no answer arrives for so long."`
+	Hello          bool          `default:"true" negatable:"" env:"LOADGEN_HELLO" help:"Begin connections with HELLO, as agents that stay do."`
+	Token          string        `env:"LOADGEN_TOKEN" help:"Secret for the HELLO."`
+	ConnectTimeout time.Duration `default:"5" min:"1ms" env:"LOADGEN_CONNECT_TIMEOUT" placeholder:"TIME" help:"Give up if nobody listens at any address for so long."`
+	StallTimeout   time.Duration `default:"30" min:"1ms" env:"LOADGEN_STALL_TIMEOUT" placeholder:"TIME" help:"Give up if no answer arrives for so long."`
 
-	Progress  string           `enum:"auto,always,never" default:"auto" env:"LOADGEN_PROGRESS" help:"Progress bar on standard error: auto (on a terminal), always or never."`
-	LogFormat string           `enum:"text,json" default:"text" env:"LOG_FORMAT" help:"text or json."`
-	LogLevel  string           `enum:"debug,info,warn,error" default:"warn" env:"LOG_LEVEL" help:"debug, info, warn or error."`
+	Progress  string           `choice:"auto,always,never" default:"auto" env:"LOADGEN_PROGRESS" help:"Progress bar on standard error: auto (on a terminal), always or never."`
+	LogFormat string           `choice:"text,json" default:"text" env:"LOG_FORMAT" help:"text or json."`
+	LogLevel  string           `choice:"debug,info,warn,error" default:"warn" env:"LOG_LEVEL" help:"debug, info, warn or error."`
 	Version   kong.VersionFlag `help:"Print the version and exit."`
 }
 
-// Help is what --help says below the usage line.
-func (options) Help() string {
-	return `Examples:
+// notes follow the flags in --help.
+const notes = `
+Examples:
 
     loadgen -c 10 -n 2000                      2,000 packets over 10 connections
     loadgen -c 10 -d 30s                       as many as possible in 30 s
@@ -60,28 +58,21 @@ func (options) Help() string {
 
 Each packet has a packet_id of its own, also over several runs. Latency is measured from the hand-over to the answer, or, with -r, from the planned time of sending, so that a stalled server does not hide its own delay. TIME is seconds or has a unit: 5, 0.5, 500ms, 2m. Each flag may also be given by its environment variable.
 
-Exit codes: 0 every packet was delivered (--storm: every agent was served in both rounds; --rude: something was written; --slowloris: every connection was opened); 1 not so, or nobody could be reached; 78 wrong flags, or more connections than this process may open.`
-}
+Exit codes: 0 every packet was delivered (--storm: every agent was served in both rounds; --rude: something was written; --slowloris: every connection was opened); 1 not so, or nobody could be reached; 78 wrong flags, or more connections than this process may open.
+`
 
-// parseOptions reads flags and environment. help is true if --help or --version
-// was asked for and has been answered on stdout.
-func parseOptions(args []string, stdout io.Writer) (opts *options, help bool, err error) {
-	opts = &options{}
-	parser, err := kong.New(opts,
-		kong.Name("loadgen"),
-		kong.Description("Send log packets to a Sluice distributor or analyzer and report what became of each."),
-		kong.Vars{"version": "loadgen " + cli.Version()},
-		kong.Writers(stdout, stdout),
-		kong.Exit(func(int) { help = true }),
-	)
-	if err != nil {
-		return nil, false, err
+// parseOptions reads flags and environment, and judges the options together.
+func parseOptions(args []string, env cli.Environ, stdout io.Writer) (*options, cli.Parsed, error) {
+	opts := &options{}
+	parsed, err := cli.Parse(cli.Program{
+		Name:        "loadgen",
+		Description: "Send log packets to a Sluice distributor or analyzer and report what became of each.",
+		Notes:       notes,
+	}, opts, args, env, stdout)
+	if parsed.Done {
+		return opts, parsed, err
 	}
-	_, err = parser.Parse(args)
-	if help || err != nil {
-		return nil, help, err
-	}
-	return opts, false, opts.complete()
+	return opts, parsed, cli.Join(err, opts.complete())
 }
 
 // complete fills in the defaults that depend on other options, and names all
@@ -105,12 +96,6 @@ func (o *options) complete() error {
 			faults = append(faults, fmt.Errorf(format, args...))
 		}
 	}
-	fault(o.Connections < 1 || o.Connections > maxConnections, "-c %d: want 1 to %d connections", o.Connections, maxConnections)
-	fault(o.Messages < 1, "--messages %d: want at least 1", o.Messages)
-	fault(o.Rate < 0 || math.IsNaN(o.Rate) || math.IsInf(o.Rate, 0), "-r %v: want packets per second above 0", o.Rate)
-	fault(o.Duration < 0, "-d %s: want a time above 0", time.Duration(o.Duration))
-	fault(o.ConnectTimeout <= 0, "--connect-timeout: want a time above 0")
-	fault(o.StallTimeout <= 0, "--stall-timeout: want a time above 0")
 	fault(len(o.From) > 0 && o.Size > 0, "--size and --from: lines are as long as they are; give one of the two")
 	fault(o.Compress != "none" && o.Proto == "binary" && !o.Hello, "--compress needs HELLO: leave out --no-hello")
 	return errors.Join(append(faults, o.completeMode())...)
@@ -119,25 +104,7 @@ func (o *options) complete() error {
 func (o *options) compression() protocol.Compression {
 	c, err := protocol.ParseCompression(o.Compress)
 	if err != nil {
-		panic(err) // kong's enum has only names that exist
+		panic(err) // the flag's choices exist
 	}
 	return c
-}
-
-// size is a number of bytes, with KiB or MiB if liked.
-type size int
-
-func (s *size) UnmarshalText(text []byte) error {
-	num, unit := string(text), 1
-	for suffix, u := range map[string]int{"KiB": 1 << 10, "MiB": 1 << 20} {
-		if n, ok := strings.CutSuffix(num, suffix); ok {
-			num, unit = n, u
-		}
-	}
-	n, err := strconv.Atoi(num)
-	if err != nil || n < 1 || n > 1<<30/unit {
-		return fmt.Errorf("%q is no size: want bytes, as in 200, 64KiB, 1MiB", text)
-	}
-	*s = size(n * unit)
-	return nil
 }

@@ -37,7 +37,7 @@ func startWatch(o *options, p *plan, conns []conn, stall context.CancelCauseFunc
 				c := sum(conns)
 				if settled := c.delivered + c.failed; settled != last || c.unsettled == 0 {
 					last, moved = settled, now
-				} else if limit := time.Duration(o.StallTimeout); now.Sub(moved) >= limit {
+				} else if limit := o.StallTimeout; now.Sub(moved) >= limit {
 					stall(&StallError{After: limit, Unsettled: c.unsettled, Last: c.lastError})
 				}
 				bar.show(c, now.Sub(p.start))
@@ -68,7 +68,7 @@ func newBar(o *options, p *plan, stderr io.Writer) *bar {
 	b := &bar{byTime: p.total == 0, out: stderr}
 	total := int64(p.total)
 	if b.byTime {
-		total = time.Duration(o.Duration).Milliseconds()
+		total = o.Duration.Milliseconds()
 	}
 	b.pb = progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(stderr), progressbar.OptionSetWidth(30),

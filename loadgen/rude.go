@@ -61,7 +61,7 @@ type rudeRun struct {
 // whenever the server has closed one, until the time is over.
 func rude(ctx context.Context, o *options, b *bodies) *rudeReport {
 	r := &rudeReport{heading: newHeading(o), Rate: o.Rate, Endings: map[string]uint64{}, DialErrors: map[string]uint64{}}
-	limited, cancel := context.WithTimeout(ctx, time.Duration(o.Duration))
+	limited, cancel := context.WithTimeout(ctx, o.Duration)
 	defer cancel()
 	run := &rudeRun{o: o, plan: newPlan(o, b), bodies: b, report: r}
 	var wg sync.WaitGroup
@@ -88,7 +88,7 @@ type rudeSender struct {
 
 func (s *rudeSender) run(ctx context.Context) {
 	for try := s.id; ctx.Err() == nil; try++ {
-		d := net.Dialer{Timeout: time.Duration(s.o.ConnectTimeout)}
+		d := net.Dialer{Timeout: s.o.ConnectTimeout}
 		nc, err := d.DialContext(ctx, "tcp", s.o.Addr[try%len(s.o.Addr)])
 		if err != nil {
 			if ctx.Err() == nil {

@@ -85,7 +85,7 @@ func (e *StallError) Unwrap() error { return e.Last }
 
 // reach waits until somebody listens at one of the addresses.
 func reach(ctx context.Context, o *options) error {
-	timeout := time.Duration(o.ConnectTimeout)
+	timeout := o.ConnectTimeout
 	limit, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var last error
@@ -129,7 +129,7 @@ func generate(ctx context.Context, o *options, b *bodies, log *slog.Logger, stde
 	defer stop()
 	defer context.AfterFunc(draining, stop)()
 	if o.Duration > 0 {
-		sending, stop = context.WithDeadline(sending, p.start.Add(time.Duration(o.Duration)))
+		sending, stop = context.WithDeadline(sending, p.start.Add(o.Duration))
 		defer stop()
 	}
 

@@ -43,7 +43,7 @@ type slowRun struct {
 // the server has closed all of them, or with the time.
 func slowloris(ctx context.Context, o *options, b *bodies, every time.Duration) *slowReport {
 	r := &slowReport{heading: newHeading(o), SecondsPerByte: every.Seconds(), Endings: map[string]uint64{}, DialErrors: map[string]uint64{}}
-	limited, cancel := context.WithTimeout(ctx, time.Duration(o.Duration))
+	limited, cancel := context.WithTimeout(ctx, o.Duration)
 	defer cancel()
 	run := &slowRun{o: o, bodies: b, every: every, report: r}
 	var wg sync.WaitGroup
@@ -58,7 +58,7 @@ func slowloris(ctx context.Context, o *options, b *bodies, every time.Duration) 
 
 // one is the life of one connection.
 func (s *slowRun) one(ctx context.Context, id int) {
-	d := net.Dialer{Timeout: time.Duration(s.o.ConnectTimeout)}
+	d := net.Dialer{Timeout: s.o.ConnectTimeout}
 	nc, err := d.DialContext(ctx, "tcp", s.o.Addr[id%len(s.o.Addr)])
 	if err != nil {
 		s.mu.Lock()

@@ -64,7 +64,7 @@ func storm(ctx context.Context, o *options, b *bodies) *stormReport {
 // stormOnce is one round; number is that of each agent's packet.
 func stormOnce(ctx context.Context, o *options, agents []*stormAgent, span time.Duration, number uint64) stormRound {
 	r := stormRound{Agents: len(agents), SpanSeconds: span.Seconds(), Troubles: map[string]uint64{}, Refused: map[string]uint64{}}
-	ctx, cancel := context.WithTimeout(ctx, span+time.Duration(o.Duration))
+	ctx, cancel := context.WithTimeout(ctx, span+o.Duration)
 	defer cancel()
 	var (
 		wg    sync.WaitGroup

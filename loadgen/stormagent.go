@@ -70,7 +70,7 @@ func (a *stormAgent) round(ctx context.Context, due time.Time, number uint64) (s
 // it is acknowledged.
 func (a *stormAgent) attempt(ctx context.Context, number uint64, s *served) error {
 	if a.nc == nil {
-		d := net.Dialer{Timeout: time.Duration(a.o.ConnectTimeout)}
+		d := net.Dialer{Timeout: a.o.ConnectTimeout}
 		nc, err := d.DialContext(ctx, "tcp", a.o.Addr[(a.id+a.dials)%len(a.o.Addr)])
 		a.dials++
 		if err != nil {

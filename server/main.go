@@ -22,11 +22,11 @@ import (
 )
 
 func main() {
-	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr, cli.CatchSignals))
+	os.Exit(run(os.Args[1:], cli.Environment(), os.Stdout, os.Stderr, cli.CatchSignals))
 }
 
 // run is the whole life of the program; it returns the exit code.
-func run(args []string, env func(string) (string, bool), stdout, stderr io.Writer, catch func() cli.Signals) int {
+func run(args []string, env cli.Environ, stdout, stderr io.Writer, catch func() cli.Signals) int {
 	if len(args) > 0 && args[0] == "dead-letters" {
 		return command.Run(args[1:], env, stdout, stderr)
 	}
@@ -39,30 +39,24 @@ func run(args []string, env func(string) (string, bool), stdout, stderr io.Write
 	}
 	facts := machine.Read()
 	load := func() (config.Config, config.Report, error) {
-		cfg, report, err := config.Load(args, env)
+		cfg, report, err := config.Load(args, env, stdout)
 		if err == nil && !asked {
 			cfg, report, err = config.Fit(cfg, report, facts)
 		}
 		return cfg, report, err
 	}
 	cfg, report, err := load()
-	switch {
-	case report.Help:
-		err = config.Help(stdout)
-	case report.Version:
-		_, err = fmt.Fprintln(stdout, cli.Version())
-	case report.Check:
+	if report.Check && !report.Done {
 		err = errors.Join(report.Print(stdout), err)
 	}
-	var faults *config.Errors
+	var faults *cli.Errors
 	if errors.As(err, &faults) {
-		fmt.Fprintln(stderr, faults)
-		return config.ExitCode
+		return cli.Refuse(stderr, faults)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
-	} else if report.Help || report.Version || report.Check {
+	} else if report.Done || report.Check {
 		return 0
 	}
 	output.SurviveSIGPIPE()

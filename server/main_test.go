@@ -18,8 +18,6 @@ import (
 	"sluice/internal/sdnotify/sdnotifytest"
 )
 
-func noEnv(string) (string, bool) { return "", false }
-
 func TestExitCodes(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -39,13 +37,13 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"dead-letters", "--help"}, 0, "replay", ""},
 		{[]string{"dead-letters", "list", "--dead-letter-dir", letters}, 0, "", ""},
 		{[]string{"health", "--http", "127.0.0.1:0"}, 1, "unhealthy: 127.0.0.1:0 is any free port", ""},
-		{[]string{"health", "--https", "127.0.0.1:0"}, 78, "", "--https: is no flag"},
-		{[]string{"--lissten=:1"}, 78, "", "--lissten: is no flag"},
+		{[]string{"health", "--https", "127.0.0.1:0"}, 78, "", "--https: unknown flag; did you mean --http?"},
+		{[]string{"--lissten=:1"}, 78, "", "--lissten: unknown flag; did you mean --listen?"},
 		{[]string{"--listen", taken.Addr().String(), "--http=127.0.0.1:0", "--dead-letter-dir=" + letters}, 1, "", "listen tcp " + taken.Addr().String()},
 		{[]string{"--http", taken.Addr().String(), "--listen=127.0.0.1:0", "--dead-letter-dir=" + letters}, 1, "", "listen tcp " + taken.Addr().String()},
 	} {
 		var stdout, stderr bytes.Buffer
-		code := run(tc.args, noEnv, &stdout, &stderr, func() cli.Signals { return cli.Signals{} })
+		code := run(tc.args, nil, &stdout, &stderr, func() cli.Signals { return cli.Signals{} })
 		if code != tc.code || !strings.Contains(stdout.String(), tc.stdout) || !strings.Contains(stderr.String(), tc.stderr) {
 			t.Errorf("%v: exit %d\n%s\n%s", tc.args, code, stdout.String(), stderr.String())
 		}
@@ -84,7 +82,7 @@ func TestStopsOnSignal(t *testing.T) {
 	catch := func() cli.Signals { return cli.Signals{Stop: signals} }
 	code := make(chan int)
 	go func() {
-		code <- run([]string{"--listen=127.0.0.1:0", "--http=127.0.0.1:0", "--workers=2", "--analyzers=a=tcp://127.0.0.1:1", "--dead-letter-dir=" + t.TempDir()}, noEnv, os.Stdout, log, catch)
+		code <- run([]string{"--listen=127.0.0.1:0", "--http=127.0.0.1:0", "--workers=2", "--analyzers=a=tcp://127.0.0.1:1", "--dead-letter-dir=" + t.TempDir()}, nil, os.Stdout, log, catch)
 	}()
 	limit := time.After(30 * time.Second)
 	http := ""
@@ -104,8 +102,7 @@ func TestStopsOnSignal(t *testing.T) {
 		t.Errorf("told %q", got)
 	}
 	var said bytes.Buffer
-	env := func(name string) (string, bool) { return map[string]string{"HTTP_LISTEN": http}[name], true }
-	if c := run([]string{"health"}, env, &said, &said, catch); c != 1 ||
+	if c := run([]string{"health"}, cli.Environ{"HTTP_LISTEN=" + http}, &said, &said, catch); c != 1 ||
 		!strings.Contains(said.String(), "no analyzer takes packets") {
 		t.Errorf("health: exit %d, %q", c, said.String())
 	}
@@ -135,10 +132,11 @@ func TestReloadOfAFileWithoutAnalyzers(t *testing.T) {
 	}
 	write(good)
 	log := &lines{seen: make(chan string, 1000)}
-	signals := make(chan os.Signal, 2)
+	stop, hangup := make(chan os.Signal, 2), make(chan os.Signal, 1)
+	catch := func() cli.Signals { return cli.Signals{Stop: stop, Reload: hangup} }
 	code := make(chan int, 1)
 	go func() {
-		code <- run([]string{"--listen=127.0.0.1:0", "--http=127.0.0.1:0", "--workers=1", "--config=" + name, "--dead-letter-dir=" + t.TempDir()}, noEnv, os.Stdout, log, signals)
+		code <- run([]string{"--listen=127.0.0.1:0", "--http=127.0.0.1:0", "--workers=1", "--config=" + name, "--dead-letter-dir=" + t.TempDir()}, nil, os.Stdout, log, catch)
 	}()
 	logged := func(text string) string {
 		limit := time.After(30 * time.Second)
@@ -174,20 +172,20 @@ func TestReloadOfAFileWithoutAnalyzers(t *testing.T) {
 	generation := 1
 	for _, bad := range []string{"", "# " + good[:9] + "\n", "null", "---\n", "analyzers:", "analyzers: []", "max_queue: 9\n", "max_queue:\n", good[:20], strings.Repeat("\x00", 100)} {
 		write(bad)
-		signals <- syscall.SIGHUP
+		hangup <- syscall.SIGHUP
 		logged("the configuration is not reloaded")
 		if s := stats(); s.Generation != generation || s.Error == "" || len(s.Analyzers) != 1 || s.Analyzers[0].Name != "a" {
 			t.Errorf("after %q: %+v", bad, s)
 		}
 		write(good)
-		signals <- syscall.SIGHUP
+		hangup <- syscall.SIGHUP
 		logged("configuration reloaded")
 		generation++
 		if s := stats(); s.Generation != generation || s.Error != "" {
 			t.Errorf("after a good file: %+v", s)
 		}
 	}
-	signals <- syscall.SIGTERM
+	stop <- syscall.SIGTERM
 	if c := <-code; c != 0 {
 		t.Errorf("exit %d: %s", c, log.text)
 	}

@@ -4,12 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"sluice/protocol"
@@ -102,79 +100,4 @@ func sorted(faults []error) error {
 		}
 	}
 	return errors.Join(faults...)
-}
-
-// Texts is a configuration as it comes from flags and environment. Nothing in
-// it was judged yet, so that one run can tell of every fault.
-type Texts struct {
-	Name, Listen, HTTP, Receipts, Output string
-	Discard, Delay, MaxFrame             string
-}
-
-// Parse reads and checks a configuration. The error joins all faults.
-func Parse(t Texts) (Config, error) {
-	c := Config{Name: t.Name, Listen: t.Listen, HTTP: t.HTTP, Receipts: t.Receipts, Output: t.Output}
-	var faults []error
-	var err error
-	if c.Discard, err = parseBool(t.Discard); err != nil {
-		faults = append(faults, fmt.Errorf("--discard (DISCARD) %q: want true or false", t.Discard))
-	}
-	if c.Delay, err = ParseDelay(t.Delay); err != nil {
-		faults = append(faults, fmt.Errorf("--delay (ACK_DELAY) %q: want seconds (5, 0.5) or a duration such as 500ms", t.Delay))
-	}
-	if c.MaxFrame, err = ParseSize(t.MaxFrame); err != nil {
-		faults = append(faults, fmt.Errorf("--max-frame (MAX_FRAME_BYTES) %q: want bytes, or a size such as 512KiB or 1MiB", t.MaxFrame))
-	}
-	if err := c.Check(); err != nil {
-		faults = append(faults, err)
-	}
-	return c, errors.Join(faults...)
-}
-
-var errForm = errors.New("not of that form")
-
-func parseBool(s string) (bool, error) {
-	switch strings.ToLower(s) {
-	case "", "0", "f", "false", "no", "off":
-		return false, nil
-	case "1", "t", "true", "yes", "on":
-		return true, nil
-	}
-	return false, errForm
-}
-
-// ParseDelay reads bare seconds or Go's syntax; empty is 0.
-func ParseDelay(s string) (time.Duration, error) {
-	if s == "" {
-		return 0, nil
-	}
-	if f, err := strconv.ParseFloat(s, 64); err == nil {
-		if f = f * float64(time.Second); !(math.Abs(f) < math.MaxInt64) {
-			return 0, errForm
-		}
-		return time.Duration(f), nil
-	}
-	return time.ParseDuration(s)
-}
-
-// ParseSize reads a number of bytes, or of KiB, MiB or GiB; empty is 0.
-func ParseSize(s string) (int, error) {
-	if s == "" {
-		return 0, nil
-	}
-	number, unit := strings.TrimSpace(s), 0
-	for _, u := range []struct {
-		name  string
-		shift int
-	}{{"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"B", 0}} {
-		if rest, ok := strings.CutSuffix(number, u.name); ok {
-			number, unit = strings.TrimSpace(rest), u.shift
-			break
-		}
-	}
-	n, err := strconv.ParseUint(number, 10, 31)
-	if err != nil || n == 0 {
-		return 0, errForm
-	}
-	return int(min(n<<unit, math.MaxInt64)), nil
 }

@@ -230,38 +230,11 @@ func TestSeveralInOneProcessAndAPortInUse(t *testing.T) {
 	}
 }
 
-func TestParseTellsEveryFault(t *testing.T) {
-	_, err := Parse(Texts{Listen: "x", HTTP: ":99999", Discard: "maybe", Delay: "soon", MaxFrame: "big", Receipts: "/nowhere/at/all"})
+func TestCheckTellsEveryFault(t *testing.T) {
+	err := Config{Listen: "x", HTTP: ":99999", Delay: -1, MaxFrame: 5, Receipts: "/nowhere/at/all", Discard: true}.Check()
 	for _, flag := range []string{"--name", "--listen", "--http", "--discard", "--delay", "--max-frame", "--receipts"} {
 		if err == nil || !strings.Contains(err.Error(), flag) {
 			t.Errorf("nothing about %s in: %v", flag, err)
-		}
-	}
-	c, err := Parse(Texts{Name: "n", Discard: "yes", Delay: "0.5", MaxFrame: "64KiB"})
-	if err != nil || !c.Discard || c.Delay != 500*time.Millisecond || c.MaxFrame != 64<<10 {
-		t.Errorf("%+v, %v", c, err)
-	}
-}
-
-func TestDelaysAndSizes(t *testing.T) {
-	for in, want := range map[string]time.Duration{"": 0, "5": 5 * time.Second, "0.25": 250 * time.Millisecond, "3ms": 3 * time.Millisecond} {
-		if got, err := ParseDelay(in); err != nil || got != want {
-			t.Errorf("ParseDelay(%q) = %v, %v", in, got, err)
-		}
-	}
-	for in, want := range map[string]int{"": 0, "4096": 4096, "1MiB": 1 << 20, "2 KiB": 2048, "1GiB": 1 << 30, "7B": 7} {
-		if got, err := ParseSize(in); err != nil || got != want {
-			t.Errorf("ParseSize(%q) = %v, %v", in, got, err)
-		}
-	}
-	for _, in := range []string{"nan", "inf", "1e300", "x", "5 s"} {
-		if got, err := ParseDelay(in); err == nil {
-			t.Errorf("ParseDelay(%q) = %v", in, got)
-		}
-	}
-	for _, in := range []string{"-1", "0", "1.5MiB", "MiB", "99999999999"} {
-		if got, err := ParseSize(in); err == nil {
-			t.Errorf("ParseSize(%q) = %v", in, got)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestVersionIsNeverEmpty(t *testing.T) {
@@ -65,21 +64,6 @@ func TestLoggerRefusesUnknownOptions(t *testing.T) {
 		var oe *OptionError
 		if !errors.As(err, &oe) || oe.Option != c[2] {
 			t.Errorf("Logger(%q, %q): %v", c[0], c[1], err)
-		}
-	}
-}
-
-func TestSeconds(t *testing.T) {
-	for text, want := range map[string]time.Duration{"2": 2 * time.Second, "0.5": time.Second / 2, "500ms": time.Second / 2, "2m": 2 * time.Minute} {
-		var got Seconds
-		if err := got.UnmarshalText([]byte(text)); err != nil || time.Duration(got) != want {
-			t.Errorf("%s: %v, %v", text, time.Duration(got), err)
-		}
-	}
-	for _, text := range []string{"", "soon", "NaN", "1e10"} {
-		var got Seconds
-		if err := got.UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q is %v", text, time.Duration(got))
 		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"sluice/internal/cli"
 )
 
 // Setting is one flag of a program, as its code has it. Immutable.
@@ -43,11 +45,11 @@ func OfKong(flags []*kong.Flag) (all []Setting) {
 // OfStruct gives the flags of a struct that kong parses.
 func OfStruct(t testing.TB, grammar any) []Setting {
 	t.Helper()
-	parser, err := kong.New(grammar, kong.Name("program"), kong.Vars{"version": ""})
+	model, err := cli.Model(grammar)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return OfKong(parser.Model.Flags)
+	return OfKong(model.Flags)
 }
 
 // Settings compares the settings of a program with the table under its heading

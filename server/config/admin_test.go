@@ -19,7 +19,7 @@ func TestAdmin(t *testing.T) {
 		{"10.0.0.1:6060", "10.0.0.1:6060", "10.0.0.1:6060", "--admin: 10.0.0.1:6060 is not on"},
 		{"example.org:6060", "example.org:6060", "example.org:6060", "--admin: example.org:6060 is not on"},
 	} {
-		cfg, report, err := Load([]string{"--check"}, environment("ADMIN_LISTEN", tc.given))
+		cfg, report, err := load([]string{"--check"}, environment("ADMIN_LISTEN", tc.given))
 		if err == nil {
 			cfg, report, err = Fit(cfg, report, machine.Facts{})
 		}
@@ -48,7 +48,7 @@ func TestAddressesOfTheirOwn(t *testing.T) {
 		{"--http=127.0.0.1:1 --admin=127.0.0.1:1", "--http and --admin are both 127.0.0.1:1; each needs a port of its own"},
 		{"--http=127.0.0.1:0 --admin=127.0.0.1:0 --listen=127.0.0.1:0", ""},
 	} {
-		_, _, err := Load(strings.Fields(tc.args), environment())
+		_, _, err := load(strings.Fields(tc.args), environment())
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || err.Error() != tc.want) {
 			t.Errorf("%s: %v", tc.args, err)
 		}

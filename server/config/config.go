@@ -4,7 +4,10 @@
 // and a unit; every other room takes the finished value.
 package config
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 // Config is everything that a distributor can be told. Load makes it, Fit makes
 // it fit the machine; tests may start from Default. Immutable once the node has it.
@@ -61,7 +64,7 @@ const (
 // Default is the configuration without any flag or environment: the demo's
 // four analyzers.
 func Default() Config {
-	cfg, _, err := Load(nil, func(string) (string, bool) { return "", false })
+	cfg, _, err := Load(nil, nil, io.Discard)
 	if err != nil {
 		panic(err) // the defaults are constants of this package, and a test loads them
 	}

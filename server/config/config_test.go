@@ -4,22 +4,22 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
+	"sluice/internal/cli"
 	"strings"
 	"testing"
 	"time"
 )
 
-func environment(pairs ...string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		for i := 0; i < len(pairs); i += 2 {
-			if pairs[i] == name {
-				return pairs[i+1], true
-			}
-		}
-		return "", false
+func environment(pairs ...string) (env cli.Environ) {
+	for i := 0; i < len(pairs); i += 2 {
+		env = append(env, pairs[i]+"="+pairs[i+1])
 	}
+	return env
 }
+
+func load(args []string, env cli.Environ) (Config, Report, error) { return Load(args, env, io.Discard) }
 
 func TestDefaults(t *testing.T) {
 	want := Config{
@@ -38,7 +38,7 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestFlagBeatsEnvironmentBeatsDefault(t *testing.T) {
-	cfg, report, err := Load(
+	cfg, report, err := load(
 		[]string{"--listen", "127.0.0.1:0", "--retry-delay=2", "--max-frame", "512KiB", "--spill", "strict", "--check"},
 		environment("LISTEN", ":1", "HTTP_LISTEN", "[::1]:0", "HEALTH_CHECK_INTERVAL", "1m30s", "ROUTE", "", "ANALYZERS", "a=tcp://h:1\n, b=tcp://[::1]:2?weight=0.5,"))
 	if err != nil {
@@ -138,8 +138,8 @@ func TestEveryFault(t *testing.T) {
 		{"analyzers", many, "1025 analyzers are more than the limit of 1024"},
 	} {
 		t.Run(tc.flag+" "+tc.value[:min(len(tc.value), 30)], func(t *testing.T) {
-			_, _, err := Load([]string{"--" + tc.flag, tc.value}, environment())
-			var all *Errors
+			_, _, err := load([]string{"--" + tc.flag, tc.value}, environment())
+			var all *cli.Errors
 			if !errors.As(err, &all) || len(all.Faults) != 1 || all.Faults[0].Text != tc.want || all.Faults[0].Setting != "--"+tc.flag {
 				t.Errorf("got %v\nwant %s", err, tc.want)
 			}
@@ -148,12 +148,12 @@ func TestEveryFault(t *testing.T) {
 }
 
 func TestAllFaultsAtOnce(t *testing.T) {
-	_, report, err := Load(
+	_, report, err := load(
 		[]string{"--spill", "no", "--lissten", ":1", "surplus", "--retry-delay=x", "--typo=3", "--check", "--listen=:8000", "--http"},
 		environment("MAX_QUEUE_SIZE", "lots", "RETRY_DELAY", "hidden by the flag", "ANALYZERS", "x,a=tcp://h:1,y"))
-	want := `--lissten: is no flag of this program; see --help
+	want := `--lissten: unknown flag; did you mean --listen?
 unexpected argument "surplus"; see --help
---typo: is no flag of this program; see --help
+--typo: unknown flag; see --help
 --http: needs a value
 ANALYZERS: entry 1, "x": must look like name=tcp://host:port?weight=40
 ANALYZERS: entry 3, "y": must look like name=tcp://host:port?weight=40
@@ -170,26 +170,32 @@ MAX_QUEUE_SIZE "lots": must be a whole number from 1 to 10000000
 }
 
 func TestHelpTeaches(t *testing.T) {
-	_, report, err := Load([]string{"--help", "--listen", "nonsense"}, environment())
-	if err != nil || !report.Help {
-		t.Fatal(err, report)
-	}
-	if _, report, err = Load([]string{"-h"}, environment()); err != nil || !report.Help {
-		t.Fatal(err, report)
-	}
-	if _, report, err = Load([]string{"--version"}, environment("LISTEN", "nonsense")); err != nil || !report.Version {
-		t.Fatal(err, report)
-	}
-	var out bytes.Buffer
-	if err := Help(&out); err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range settings() {
-		for _, want := range []string{"--" + s.flag + "=", "[" + s.env + ","} {
-			if !strings.Contains(strings.Join(strings.Fields(out.String()), " "), want) {
-				t.Errorf("help lacks %s", want)
+	for _, args := range [][]string{{"--version"}, {"-h"}, {"--help", "--listen", "nonsense"}} {
+		var out bytes.Buffer
+		_, report, err := Load(args, environment("LISTEN", "nonsense"), &out)
+		if err != nil || !report.Done {
+			t.Fatal(args, err, report)
+		}
+		if args[0] == "--version" {
+			continue
+		}
+		text := strings.Join(strings.Fields(out.String()), " ")
+		for _, s := range settings() {
+			for _, want := range []string{"--" + s.flag + "=", "[" + s.env + ", default "} {
+				if !strings.Contains(text, want) {
+					t.Errorf("help lacks %s", want)
+				}
 			}
 		}
+		if !strings.Contains(text, "[CONFIG_FILE, default none]") || !strings.Contains(text, "Exit codes") {
+			t.Error(out.String())
+		}
 	}
-	t.Log(out.String())
+}
+
+func TestUnknownVariablesAreWarnedOf(t *testing.T) {
+	_, report, err := Load(nil, environment("MAX_QUEUE", "9", "DEAD_LETTER_DIRECTORY", "x", "HTTP_PROXY", "x", "LISTEN", ":1"), io.Discard)
+	if err != nil || len(report.Warnings) != 2 || !strings.Contains(report.Warnings[0], "MAX_QUEUE ") || !strings.Contains(report.Warnings[1], "DEAD_LETTER_DIRECTORY ") {
+		t.Errorf("%q, %v", report.Warnings, err)
+	}
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"io"
 	"os"
 	"strings"
 	"testing"
@@ -10,15 +9,11 @@ import (
 )
 
 func TestOperationsHasEverySetting(t *testing.T) {
-	parser, err := newParser(&flags{}, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
 	named := map[string]setting{}
 	for _, s := range settings() {
 		named[s.flag] = s
 	}
-	all := docstest.OfKong(parser.Model.Flags)
+	all := docstest.OfStruct(t, &flags{})
 	for i := range all {
 		s := named[all[i].Flag] // nothing for --check
 		all[i].Env, all[i].Default = s.env, s.preset

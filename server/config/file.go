@@ -57,10 +57,10 @@ func (f *file) count() (n int) {
 // readFile reads a YAML mapping of settings: the names of the flags with _ for
 // -, and analyzers as a list. It tells everything that is wrong; what a value
 // means is judged where that of a flag is.
-func readFile(name string) (*file, []Fault) {
+func readFile(name string) (*file, []cli.Fault) {
 	text, err := readBounded(name)
 	if err != nil {
-		return nil, []Fault{{Setting: "--" + fileFlag, Value: name, Text: err.Error()}}
+		return nil, []cli.Fault{{Setting: "--" + fileFlag, Value: name, Text: err.Error()}}
 	}
 	f := &file{name: name, values: map[string]fileValue{}}
 	var document yaml.Node
@@ -68,17 +68,17 @@ func readFile(name string) (*file, []Fault) {
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return f, nil // empty, or comments only: all defaults
 	} else if err != nil {
-		return nil, []Fault{{Text: name + ": is not valid YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}}
+		return nil, []cli.Fault{{Text: name + ": is not valid YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}}
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, []Fault{{Text: name + ": must be a single YAML document"}}
+		return nil, []cli.Fault{{Text: name + ": must be a single YAML document"}}
 	}
 	root := document.Content[0]
 	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
 		return f, nil
 	}
 	if root.Kind != yaml.MappingNode {
-		return nil, []Fault{{Text: f.named(root.Line, "must be a mapping of settings, such as max_queue: 5000")}}
+		return nil, []cli.Fault{{Text: f.named(root.Line, "must be a mapping of settings, such as max_queue: 5000")}}
 	}
 	return f, f.take(root)
 }
@@ -101,7 +101,7 @@ func readBounded(name string) ([]byte, error) {
 }
 
 // take takes the pairs of the root.
-func (f *file) take(root *yaml.Node) (faults []Fault) {
+func (f *file) take(root *yaml.Node) (faults []cli.Fault) {
 	keys := map[string]setting{}
 	names := make([]string, 0, len(keys))
 	for _, s := range settings() {
@@ -114,10 +114,10 @@ func (f *file) take(root *yaml.Node) (faults []Fault) {
 		at := f.named(key.Line, key.Value)
 		switch _, twice := f.values[s.flag]; {
 		case !known:
-			faults = append(faults, Fault{Text: at + ": is no setting" + cli.DidYouMean(key.Value, names)})
+			faults = append(faults, cli.Fault{Text: at + ": is no setting" + cli.DidYouMean(key.Value, names)})
 			continue
 		case twice:
-			faults = append(faults, Fault{Text: at + ": is set twice"})
+			faults = append(faults, cli.Fault{Text: at + ": is set twice"})
 			continue
 		}
 		text, fault := scalar(value)
@@ -125,7 +125,7 @@ func (f *file) take(root *yaml.Node) (faults []Fault) {
 			fault = "must not be empty"
 		}
 		if s.flag == analyzersFlag && value.Kind == yaml.SequenceNode {
-			var wrong []Fault
+			var wrong []cli.Fault
 			if text, wrong = f.analyzers(value); len(wrong) > 0 {
 				faults = append(faults, wrong...)
 				continue
@@ -133,7 +133,7 @@ func (f *file) take(root *yaml.Node) (faults []Fault) {
 			fault = ""
 		}
 		if fault != "" {
-			faults = append(faults, Fault{Text: at + ": " + fault})
+			faults = append(faults, cli.Fault{Text: at + ": " + fault})
 			continue
 		}
 		f.values[s.flag] = fileValue{text, key.Line}
@@ -159,9 +159,9 @@ func scalar(value *yaml.Node) (text, fault string) {
 var analyzerKeys = []string{"name", "address", "weight"}
 
 // analyzers writes the list as the flag has it, so that one place judges both.
-func (f *file) analyzers(list *yaml.Node) (text string, faults []Fault) {
+func (f *file) analyzers(list *yaml.Node) (text string, faults []cli.Fault) {
 	if len(list.Content) == 0 {
-		return "", []Fault{{Text: f.named(list.Line, "analyzers: must not be empty")}}
+		return "", []cli.Fault{{Text: f.named(list.Line, "analyzers: must not be empty")}}
 	}
 	var entries []string
 	for i, entry := range list.Content {
@@ -169,7 +169,7 @@ func (f *file) analyzers(list *yaml.Node) (text string, faults []Fault) {
 			entry = entry.Alias
 		}
 		fault := func(line int, text string) {
-			faults = append(faults, Fault{Text: f.named(line, fmt.Sprintf("analyzers, entry %d: %s", i+1, text))})
+			faults = append(faults, cli.Fault{Text: f.named(line, fmt.Sprintf("analyzers, entry %d: %s", i+1, text))})
 		}
 		if entry.Kind != yaml.MappingNode {
 			fault(entry.Line, "must be a mapping with name, address and weight")

@@ -16,8 +16,6 @@ func write(t *testing.T, text string) string {
 	return name
 }
 
-func none(string) (string, bool) { return "", false }
-
 func TestFile(t *testing.T) {
 	name := write(t, `
 # a comment
@@ -30,11 +28,8 @@ analyzers:
     address: tcp://10.0.0.2:9001
 byte_budget: 64MiB
 `)
-	env := func(key string) (string, bool) {
-		v, ok := map[string]string{"CONFIG_FILE": name, "MAX_QUEUE_SIZE": "8", "RETRY_DELAY": ""}[key]
-		return v, ok
-	}
-	cfg, report, err := Load([]string{"--byte-budget=128MiB"}, env)
+	env := environment("CONFIG_FILE", name, "MAX_QUEUE_SIZE", "8", "RETRY_DELAY", "")
+	cfg, report, err := load([]string{"--byte-budget=128MiB"}, env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,12 +48,7 @@ byte_budget: 64MiB
 
 func TestFileInTheFlagBeatsTheEnvironment(t *testing.T) {
 	mine, other := write(t, "max_queue: 1"), write(t, "max_queue: 2")
-	cfg, _, err := Load([]string{"--config", mine}, func(key string) (string, bool) {
-		if key == "CONFIG_FILE" {
-			return other, true
-		}
-		return "", false
-	})
+	cfg, _, err := load([]string{"--config", mine}, environment("CONFIG_FILE", other))
 	if err != nil || cfg.MaxQueue != 1 {
 		t.Errorf("max_queue %d, %v", cfg.MaxQueue, err)
 	}
@@ -88,7 +78,7 @@ func TestBadFiles(t *testing.T) {
 		"analyzers:\n- {name: a, address: 'h:1', weight: 1, weight: 2}":        {"weight is set twice"},
 		"analyzers:\n- {name: a, address: 'h:1'}\n- {name: a, address: 'h:2'}": {"the name a is used twice"},
 	} {
-		_, _, err := Load([]string{"--config", write(t, text)}, none)
+		_, _, err := load([]string{"--config", write(t, text)}, nil)
 		if err == nil {
 			t.Errorf("%q is accepted", text)
 			continue
@@ -100,16 +90,16 @@ func TestBadFiles(t *testing.T) {
 		}
 	}
 	for _, name := range []string{filepath.Join(t.TempDir(), "absent"), t.TempDir()} {
-		if _, _, err := Load([]string{"--config", name}, none); err == nil || !strings.Contains(err.Error(), "--config") {
+		if _, _, err := load([]string{"--config", name}, nil); err == nil || !strings.Contains(err.Error(), "--config") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, text := range []string{"", "# nothing", "---\n", "null"} {
-		if _, _, err := Load([]string{"--config", write(t, text)}, none); err != nil {
+		if _, _, err := load([]string{"--config", write(t, text)}, nil); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if _, _, err := Load([]string{"--config", write(t, strings.Repeat("#", maxFileBytes+1))}, none); err == nil {
+	if _, _, err := load([]string{"--config", write(t, strings.Repeat("#", maxFileBytes+1))}, nil); err == nil {
 		t.Error("a file without end is accepted")
 	}
 }
@@ -126,7 +116,7 @@ func TestExampleFile(t *testing.T) {
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	cfg, _, err := Load([]string{"--config", name}, none)
+	cfg, _, err := load([]string{"--config", name}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,6 +140,6 @@ func FuzzFile(f *testing.F) {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, _, _ = Load([]string{"--config", name}, none)
+		_, _, _ = load([]string{"--config", name}, nil)
 	})
 }

@@ -4,16 +4,17 @@ import (
 	"slices"
 	"sort"
 
+	"sluice/internal/cli"
 	"sluice/internal/machine"
 )
 
 // Fit makes a loaded configuration fit the machine. It resolves the memory
 // limit, computes the worst case of memory and descriptors, and lowers defaults
 // until they fit, with a warning for each in the Report. Values that the user
-// gave are never changed: if they do not fit, the error is an *Errors that says
+// gave are never changed: if they do not fit, the error is an *cli.Errors that says
 // what is needed. What nobody could tell of the machine limits nothing.
 func Fit(cfg Config, report Report, facts machine.Facts) (Config, Report, error) {
-	if report.Help || report.Version {
+	if report.Done {
 		return cfg, report, nil
 	}
 	f := fitter{cfg: cfg, loops: cfg.Loops(facts.CPUs), report: &report}
@@ -29,7 +30,7 @@ func Fit(cfg Config, report Report, facts machine.Facts) (Config, Report, error)
 	report.Memory, report.MemoryLimit = memoryAtWorst(&f.cfg, f.loops), f.cfg.MemoryLimit
 	report.Descriptors, report.DescriptorLimit = descriptorsAtWorst(&f.cfg, f.loops), facts.Descriptors
 	if len(f.faults) > 0 {
-		return f.cfg, report, &Errors{Faults: f.faults}
+		return f.cfg, report, &cli.Errors{Faults: f.faults}
 	}
 	return f.cfg, report, nil
 }
@@ -39,7 +40,7 @@ type fitter struct {
 	cfg    Config
 	loops  int
 	report *Report
-	faults []Fault
+	faults []cli.Fault
 	why    []lowered
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sluice/internal/cli"
 	"strings"
 	"testing"
 
@@ -15,14 +16,14 @@ import (
 var large = machine.Facts{Memory: 64 << 30, MemoryOf: "the machine", Descriptors: 1 << 20, CPUs: 4}
 
 // fitted loads and fits; at least one setting is given after the environment's.
-func fitted(t *testing.T, facts machine.Facts, args ...string) (Config, Report, *Errors) {
+func fitted(t *testing.T, facts machine.Facts, args ...string) (Config, Report, *cli.Errors) {
 	t.Helper()
-	cfg, report, err := Load(args, environment())
+	cfg, report, err := load(args, environment())
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg, report, err = Fit(cfg, report, facts)
-	var faults *Errors
+	var faults *cli.Errors
 	if err != nil && !errors.As(err, &faults) {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func TestAnUnknownMachineLimitsNothing(t *testing.T) {
 // Over all sizes of machines: a default is only ever lowered, only as far as
 // needed, never without a warning, and the result fits.
 func TestDefaultsAreLoweredToFit(t *testing.T) {
-	loaded, asked, err := Load([]string{"--memory-limit", "100%"}, environment())
+	loaded, asked, err := load([]string{"--memory-limit", "100%"}, environment())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +241,7 @@ func TestTheLowerOfTheLimitsHolds(t *testing.T) {
 }
 
 func TestHelpIsNotFitted(t *testing.T) {
-	if _, report, err := fitted(t, machine.Facts{Memory: 1, Descriptors: 1, CPUs: 1}, "--help"); err != nil || !report.Help {
+	if _, report, err := fitted(t, machine.Facts{Memory: 1, Descriptors: 1, CPUs: 1}, "--help"); err != nil || !report.Done {
 		t.Error(err)
 	}
 }

@@ -1,16 +1,14 @@
 package config
 
 import (
-	"fmt"
-	"io"
-	"strings"
-
 	"github.com/alecthomas/kong"
+
+	"sluice/internal/cli"
 )
 
-// flags is what kong parses and explains. All values are kept as text: their
-// meaning, their defaults and the environment are judged by Load, because kong
-// would stop at the first fault and could not tell where a value came from.
+// flags is the command line and its help. All values are kept as text: Load
+// judges them beside those of the environment and the file, and tells where each
+// came from.
 // Owned by one call of Load.
 type flags struct {
 	Listen    string `group:"Addresses" placeholder:"ADDR" help:"Where agents connect."`
@@ -50,11 +48,10 @@ type flags struct {
 	LogFormat string `group:"Logging" placeholder:"FORMAT" help:"text or json, on standard error."`
 	LogLevel  string `group:"Logging" placeholder:"LEVEL" help:"debug, info, warn or error."`
 
-	Config string `placeholder:"FILE" help:"Configuration file (YAML) with any of these settings: names as here with _ for -. SIGHUP reads it again: analyzers, weights, most limits and the log level change at once, without losing or repeating a packet. [CONFIG_FILE, default none]"`
+	Config string `placeholder:"FILE" help:"Configuration file (YAML) with any of these settings: names as here with _ for -. SIGHUP reads it again: analyzers, weights, most limits and the log level change at once, without losing or repeating a packet."`
 
-	Check   bool `help:"Validate, print the effective configuration and where each value came from, and exit: 0, or 78 if something is wrong."`
-	Version bool `help:"Print the version and exit."`
-	Help    bool `short:"h" help:"Print this and exit."`
+	Check   bool             `help:"Validate, print the effective configuration and where each value came from, and exit: 0, or 78 if something is wrong."`
+	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
 const description = `Sluice receives log packets from agents and spreads them over analyzers by
@@ -94,98 +91,21 @@ Commands
                    0 healthy, or degraded and serving; 1 not, and why
 `
 
-func newParser(into *flags, out io.Writer) (*kong.Kong, error) {
-	named := map[string]setting{}
-	for _, s := range settings() {
-		named[s.flag] = s
-	}
-	return kong.New(into,
-		kong.Name("server"),
-		kong.Description(description),
-		kong.NoDefaultHelp(),
-		kong.Writers(out, out),
-		kong.Exit(func(int) {}),
-		kong.ConfigureHelp(kong.HelpOptions{NoAppDescFormat: true, WrapUpperBound: 100}),
-		kong.ValueFormatter(func(v *kong.Value) string {
-			s, found := named[v.Name]
+// program is the server to the command line.
+func program() cli.Program {
+	return cli.Program{Name: "server", Description: description, Notes: examples, Elsewhere: func(flag string) (env, preset string) {
+		for _, s := range settings() {
 			switch {
-			case !found:
-				return v.Help
-			case s.flag == "analyzers":
-				return v.Help + " [" + s.env + ", default: the demo's four on ports 9001 to 9004]"
+			case s.flag != flag:
+			case flag == analyzersFlag:
+				return s.env, "the demo's four on ports 9001 to 9004"
+			default:
+				return s.env, s.preset
 			}
-			return v.Help + " [" + s.env + ", default " + s.preset + "]"
-		}),
-	)
-}
-
-// Help writes what --help prints.
-func Help(w io.Writer) error {
-	parser, err := newParser(&flags{}, w)
-	if err != nil {
-		return err
-	}
-	ctx, err := kong.Trace(parser, nil)
-	if err != nil {
-		return err
-	}
-	if err := ctx.PrintUsage(false); err != nil {
-		return err
-	}
-	_, err = io.WriteString(w, examples)
-	return err
-}
-
-// parseFlags gives the values of the flags that were set, by name, and every
-// fault. An argument that is nobody's is a fault and left out, so that kong,
-// which stops at its first, goes on to the next.
-func parseFlags(args []string) (into flags, given map[string]string, faults []Fault) {
-	given = map[string]string{}
-	parser, err := newParser(&into, io.Discard)
-	if err != nil {
-		return into, given, []Fault{{Text: err.Error()}}
-	}
-	args, faults = knownArguments(args, parser.Model.Flags)
-	ctx, err := parser.Parse(args)
-	if err != nil {
-		return into, given, append(faults, Fault{Text: err.Error()})
-	}
-	for _, step := range ctx.Path {
-		if step.Flag == nil {
-			continue
 		}
-		if text, ok := ctx.FlagValue(step.Flag).(string); ok {
-			given[step.Flag.Name] = text
+		if flag == fileFlag {
+			return fileEnv, "none"
 		}
-	}
-	return into, given, faults
-}
-
-// knownArguments joins each known flag with its value and reports the rest.
-func knownArguments(args []string, known []*kong.Flag) (kept []string, faults []Fault) {
-	takesValue := map[string]bool{"-h": false}
-	for _, f := range known {
-		takesValue["--"+f.Name] = !f.IsBool()
-	}
-	for i := 0; i < len(args); i++ {
-		name, _, joined := strings.Cut(args[i], "=")
-		value, isKnown := takesValue[name]
-		switch {
-		case isKnown && (joined || !value):
-			kept = append(kept, args[i])
-		case isKnown && i+1 < len(args):
-			kept = append(kept, args[i]+"="+args[i+1])
-			i++
-		case isKnown:
-			faults = append(faults, Fault{Setting: name, Text: "needs a value"})
-		case strings.HasPrefix(name, "-") && name != "-":
-			faults = append(faults, Fault{Setting: name, Text: "is no flag of this program; see --help"})
-			if !joined && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
-				i++ // most likely its value
-			}
-		default:
-			faults = append(faults, Fault{Text: fmt.Sprintf("unexpected argument %q; see --help", args[i])})
-		}
-	}
-	return kept, faults
+		return "", ""
+	}}
 }

@@ -77,7 +77,7 @@ func (f *fitter) warn(presets *Config) {
 // user gave could be lowered, and how far if that alone were enough.
 func (f *fitter) refuse(r resource) {
 	need := (sum(r.worst(&f.cfg, f.loops)) + r.grain - 1) / r.grain * r.grain
-	fault := Fault{Text: fmt.Sprintf("%s %s are needed at worst, and the limit is %s (%s)", r.show(need), r.unit, r.show(r.limit), r.source)}
+	fault := cli.Fault{Text: fmt.Sprintf("%s %s are needed at worst, and the limit is %s (%s)", r.show(need), r.unit, r.show(r.limit), r.source)}
 	var lower []string
 	for _, s := range r.steps {
 		name := "--" + s.flag

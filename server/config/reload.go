@@ -1,6 +1,10 @@
 package config
 
-import "slices"
+import (
+	"slices"
+
+	"sluice/internal/cli"
+)
 
 // liveSettings are those that a running distributor can obey anew; all others
 // are bound to an address, to memory that was made for them, or to the meaning
@@ -12,19 +16,19 @@ var liveSettings = []string{
 }
 
 // NeedsRestart tells what of next a distributor that runs with the configuration
-// running cannot obey: nil, or an *Errors with every setting of that kind.
+// running cannot obey: nil, or an *cli.Errors with every setting of that kind.
 func NeedsRestart(running, next *Config) error {
-	var faults []Fault
+	var faults []cli.Fault
 	for _, s := range settings() {
 		if was, is := s.show(running), s.show(next); was != is && !slices.Contains(liveSettings, s.flag) {
-			faults = append(faults, Fault{Text: s.key() + ": a change from " + was + " to " + is + " needs a restart"})
+			faults = append(faults, cli.Fault{Text: s.key() + ": a change from " + was + " to " + is + " needs a restart"})
 		}
 	}
 	if len(faults) == 0 && running.Limits != next.Limits {
-		faults = append(faults, Fault{Text: "the new values leave less memory or fewer descriptors for limits that were fixed at the start (see --check); that needs a restart"})
+		faults = append(faults, cli.Fault{Text: "the new values leave less memory or fewer descriptors for limits that were fixed at the start (see --check); that needs a restart"})
 	}
 	if len(faults) == 0 {
 		return nil
 	}
-	return &Errors{Faults: faults}
+	return &cli.Errors{Faults: faults}
 }

@@ -13,10 +13,11 @@ import (
 // Report tells what the command line asked for besides running, and where each
 // value came from. Immutable.
 type Report struct {
-	Check, Help, Version bool
-	File                 string    // the configuration file; empty: none
-	FileSettings         int       // how many settings the file has a value for
-	Settings             []Setting // in the order of the documentation
+	Check        bool
+	Done         bool      // --help or --version were asked for and are answered
+	File         string    // the configuration file; empty: none
+	FileSettings int       // how many settings the file has a value for
+	Settings     []Setting // in the order of the documentation
 
 	// What Fit found out. A limit of 0 is not known.
 	Memory          []Term // bytes at worst

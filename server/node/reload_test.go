@@ -11,6 +11,7 @@ import (
 
 	"sluice/client"
 	"sluice/internal/await"
+	"sluice/internal/cli"
 	"sluice/server/config"
 	"sluice/server/stats"
 )
@@ -136,7 +137,7 @@ func TestReloadIsRefused(t *testing.T) {
 	await.True(t, "all are up", allUp(n))
 	bad := cfg
 	bad.MaxFrame, bad.Route, bad.MaxQueue = 64<<10, config.RouteAgent, 7
-	var faults *config.Errors
+	var faults *cli.Errors
 	if err := n.Reload(bad); !errors.As(err, &faults) || len(faults.Faults) != 2 {
 		t.Errorf("error %v, want max_frame and route", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -19,12 +20,12 @@ import (
 const (
 	exitDone   = 0
 	exitFailed = 1
-	exitUsage  = 78 // EX_CONFIG of sysexits.h, as for every bad flag of this project
+	exitUsage  = cli.ExitConfig
 )
 
 // folderFlag is the folder that every command works on. Owned by one Run.
 type folderFlag struct {
-	Dir string `name:"dead-letter-dir" default:"./dead-letters" placeholder:"DIR" help:"The folder of the dead letters. [DEAD_LETTER_DIR, default ./dead-letters]"`
+	Dir string `name:"dead-letter-dir" default:"./dead-letters" env:"DEAD_LETTER_DIR" placeholder:"DIR" help:"The folder of the dead letters."`
 }
 
 // commands is what kong parses. Owned by one Run.
@@ -37,16 +38,18 @@ type commands struct {
 
 	Replay struct {
 		folderFlag
-		To     string `default:"127.0.0.1:9000" placeholder:"HOST:PORT" help:"A distributor that takes them. [default 127.0.0.1:9000]"`
-		GiveUp string `default:"30" placeholder:"D" help:"Stop when nothing has moved for so long. [default 30]"`
+		To     string        `default:"127.0.0.1:9000" placeholder:"HOST:PORT" help:"A distributor that takes them."`
+		GiveUp time.Duration `default:"30" placeholder:"D" help:"Stop when nothing has moved for so long."`
 	} `cmd:"" help:"Send the waiting packets to a distributor and remove what was delivered. Only needed for a folder without a server: a running one does it by itself."`
+
+	Version kong.VersionFlag `help:"Print the version and exit."`
 
 	Drop struct {
 		folderFlag
-		Files     []string `arg:"" optional:"" name:"file" help:"Names of files, as list shows them."`
-		All       bool     `help:"Every file."`
-		OlderThan string   `placeholder:"D" help:"Files that were begun so long ago: seconds, or with a unit such as 36h or 7d."`
-		Yes       bool     `help:"Do it. Without, only what would be dropped is shown."`
+		Files     []string       `arg:"" optional:"" name:"file" help:"Names of files, as list shows them."`
+		All       bool           `help:"Every file."`
+		OlderThan *time.Duration `placeholder:"D" help:"Files that were begun so long ago: seconds, or with a unit such as 36h or 7d."`
+		Yes       bool           `help:"Do it. Without, only what would be dropped is shown."`
 	} `cmd:"" help:"Delete packets for ever. Needs the server stopped."`
 }
 
@@ -62,45 +65,19 @@ Exit codes: 0 done, and for replay: nothing is left; 1 failed; 78 bad usage.`
 
 // Run runs "server dead-letters": args are those behind these words. It
 // returns the exit code.
-func Run(args []string, env func(string) (string, bool), stdout, stderr io.Writer) int {
+func Run(args []string, env cli.Environ, stdout, stderr io.Writer) int {
 	var c commands
-	asked := false
-	parser, err := kong.New(&c,
-		kong.Name("server dead-letters"),
-		kong.Description(commandDescription),
-		kong.Writers(stdout, stdout),
-		kong.Exit(func(int) { asked = true }),
-		kong.ConfigureHelp(kong.HelpOptions{NoAppDescFormat: true, WrapUpperBound: 100, NoExpandSubcommands: true}),
-		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }),
-		kong.Resolvers(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, f *kong.Flag) (any, error) {
-			if f.Name == "dead-letter-dir" {
-				if dir, _ := env("DEAD_LETTER_DIR"); dir != "" {
-					return dir, nil
-				}
-			}
-			return nil, nil
-		})),
-	)
+	parsed, err := cli.Parse(cli.Program{Name: "server dead-letters", Description: commandDescription}, &c, args, env, stdout)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitFailed
-	}
-	ctx, err := parser.Parse(args)
-	if asked {
+		return cli.Refuse(stderr, err)
+	} else if parsed.Done {
 		return exitDone
 	}
-	if err != nil {
-		return usage(stderr, err.Error()+"; see --help")
-	}
-	switch ctx.Selected().Name {
+	switch parsed.Command {
 	case "list":
 		return listCommand(c.List.Dir, c.List.Verbose, c.List.JSON, stdout, stderr)
 	case "replay":
-		patience, err := cli.Duration(c.Replay.GiveUp, 0, cli.MaxDuration)
-		if err != nil {
-			return usage(stderr, fmt.Sprintf("--give-up %q: %v", c.Replay.GiveUp, err))
-		}
-		return replayCommand(c.Replay.Dir, c.Replay.To, patience, stdout, stderr)
+		return replayCommand(c.Replay.Dir, c.Replay.To, c.Replay.GiveUp, stdout, stderr)
 	}
 	return dropCommand(c.Drop.Dir, selection{files: c.Drop.Files, all: c.Drop.All, olderThan: c.Drop.OlderThan}, c.Drop.Yes, stdout, stderr)
 }

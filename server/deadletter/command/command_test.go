@@ -13,13 +13,14 @@ import (
 	"testing"
 
 	"sluice/internal/await"
+	"sluice/internal/cli"
 	"sluice/protocol"
 	"sluice/server/deadletter"
 )
 
 func runCommand(dir string, args ...string) (code int, out, errs string) {
 	var stdout, stderr bytes.Buffer
-	code = Run(args, func(name string) (string, bool) { return dir, name == "DEAD_LETTER_DIR" }, &stdout, &stderr)
+	code = Run(args, cli.Environ{"DEAD_LETTER_DIR=" + dir}, &stdout, &stderr)
 	return code, stdout.String(), stderr.String()
 }
 

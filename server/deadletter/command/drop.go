@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"sluice/internal/cli"
 	"sluice/internal/seglog"
 )
 
@@ -16,21 +15,14 @@ import (
 type selection struct {
 	files     []string
 	all       bool
-	olderThan string
+	olderThan *time.Duration // nil: not a criterion
 }
 
 // pick returns the chosen files; every name must be one of the folder's.
 func (s selection) pick(dir string, files []listed, now time.Time) ([]listed, error) {
-	var age time.Duration
-	if s.olderThan != "" {
-		var err error
-		if age, err = cli.Duration(s.olderThan, 0, cli.MaxDuration); err != nil {
-			return nil, fmt.Errorf("--older-than %w", err)
-		}
-	}
 	var picked []listed
 	for _, f := range files {
-		if s.all || s.olderThan != "" && now.Sub(f.Since) > age || slices.ContainsFunc(s.files, func(name string) bool { return isFile(dir, name, f) }) {
+		if s.all || s.olderThan != nil && now.Sub(f.Since) > *s.olderThan || slices.ContainsFunc(s.files, func(name string) bool { return isFile(dir, name, f) }) {
 			picked = append(picked, f)
 		}
 	}
@@ -49,18 +41,13 @@ func isFile(dir, name string, f listed) bool {
 
 func (s selection) fault() string {
 	ways := 0
-	for _, given := range []bool{len(s.files) > 0, s.all, s.olderThan != ""} {
+	for _, given := range []bool{len(s.files) > 0, s.all, s.olderThan != nil} {
 		if given {
 			ways++
 		}
 	}
 	if ways != 1 {
 		return "drop needs one of: names of files, --all, --older-than D; see --help"
-	}
-	if s.olderThan != "" {
-		if _, err := cli.Duration(s.olderThan, 0, cli.MaxDuration); err != nil {
-			return fmt.Sprintf("--older-than %q: %v", s.olderThan, err)
-		}
 	}
 	return ""
 }
