@@ -9,7 +9,7 @@ import (
 )
 
 // Fit makes a loaded configuration fit the machine. It resolves the memory
-// limit, computes the worst case of memory and descriptors, and lowers defaults
+// limit, checks the limits that depend on each other, computes the worst case of memory and descriptors, and lowers defaults
 // until they fit, with a warning for each in the Report. Values that the user
 // gave are never changed: if they do not fit, the error is an *cli.Errors that says
 // what is needed. What nobody could tell of the machine limits nothing.
@@ -18,15 +18,14 @@ func Fit(cfg Config, report Report, facts machine.Facts) (Config, Report, error)
 		return cfg, report, nil
 	}
 	f := fitter{cfg: cfg, loops: cfg.Loops(facts.CPUs), report: &report}
-	if f.cfg.HTTPBodyBytes == 0 {
-		f.cfg.HTTPBodyBytes = httpBodies * int64(cfg.MaxBody)
-	}
+	f.cfg.relate()
 	report.Settings = append([]Setting(nil), report.Settings...)
 	memorySource := f.resolveMemory(facts)
 	presets := f.cfg
 	f.fit(descriptors(facts.Descriptors))
 	f.fit(memory(&f.cfg, f.loops, memorySource))
 	f.warn(&presets)
+	f.faults = append(f.faults, f.unrelated()...)
 	report.Memory, report.MemoryLimit = memoryAtWorst(&f.cfg, f.loops), f.cfg.MemoryLimit
 	report.Descriptors, report.DescriptorLimit = descriptorsAtWorst(&f.cfg, f.loops), facts.Descriptors
 	if len(f.faults) > 0 {

@@ -3,23 +3,26 @@ package config
 import "time"
 
 // Limits are the settings that have no flag. Each is given here, once, with its
-// unit and what it costs; memory.go adds the costs up. Immutable once the node
-// has it.
+// unit and what it costs; worst.go adds the costs up, and related.go raises them
+// to what other settings need. Immutable once the node has it.
 type Limits struct {
 	// SessionWindowFrames and SessionWindowBytes are what one agent may have
-	// unsettled: at most 4 MiB of the byte budget for each agent.
+	// unsettled: at most 4 MiB of the byte budget for each agent, or one frame if
+	// that may be larger.
 	SessionWindowFrames int
 	SessionWindowBytes  int
 	// LinkWindowFrames and LinkWindowBytes are what one link to an analyzer may
-	// hold, staged or in flight: analyzers × loops × 8 MiB of the byte budget,
-	// and 32 bytes for each frame outside of it. Fit may lower the frames.
+	// hold, staged or in flight: analyzers × loops × 8 MiB of the byte budget, or
+	// one frame if that may be larger, and 32 bytes for each frame outside of it.
+	// Fit may lower the frames.
 	LinkWindowFrames int
 	LinkWindowBytes  int
 	// HTTPConnections are served in full at a time; see server/api for those
 	// that come on top. Fit may lower it.
 	HTTPConnections int
 	// HTTPBodyBytes is the budget for bodies of /ingest in the making. 0 is
-	// httpBodies × MaxBody. Fit may lower it, and sets it.
+	// httpBodies × MaxBody, or what the largest one needs. Fit may lower it, and
+	// sets it.
 	HTTPBodyBytes int64
 }
 

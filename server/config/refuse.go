@@ -106,6 +106,9 @@ func (f *fitter) refuse(r resource) {
 
 // named is the setting as the user gave it.
 func (f *fitter) named(flag string) string {
+	if !f.given(flag) {
+		return "--" + flag
+	}
 	_, name, _ := strings.Cut(f.report.Settings[f.setting(flag)].Origin, " ")
 	return name
 }

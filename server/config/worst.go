@@ -67,13 +67,15 @@ func waitingBytes(cfg *Config) int64 {
 
 // largestRequest is what the largest /ingest needs: its body as it came, as it
 // was inflated and as the parser has it, a value for each 8 bytes of the
-// packet, and the packet.
+// packet or 2 of the body, and the packet.
 func largestRequest(cfg *Config) int64 {
-	return 3*int64(cfg.MaxBody) + httpValueBytes*int64(max(httpMinValues, cfg.MaxFrame/8)) + int64(cfg.MaxFrame)
+	values := max(httpMinValues, min(cfg.MaxFrame/8, cfg.MaxBody/2))
+	return 3*int64(cfg.MaxBody) + httpValueBytes*int64(values) + int64(cfg.MaxFrame)
 }
 
-// leastBudget lets every link and every queue have the chunk that it writes to
-// and one more, and some agents a large packet that is not yet whole.
+// leastBudget is what the budget is not lowered below: every link and every
+// queue has the chunk that it writes to and one more, and some agents a large
+// packet that is not yet whole.
 func leastBudget(cfg *Config, loops int) int64 {
 	return max(minByteBudget, 2*chunkBytes*int64(loops*(len(cfg.Analyzers)+1))+4*int64(cfg.MaxFrame))
 }

@@ -1,0 +1,85 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	analyzer "sluice/analyzer/node"
+	"sluice/internal/await"
+	"sluice/internal/cli"
+	"sluice/internal/machine"
+	"sluice/protocol"
+	"sluice/server/config"
+)
+
+// The largest frame that the settings admit passes, by either protocol, with the
+// smallest budget that they admit with it.
+func TestTheLargestFramePasses(t *testing.T) {
+	a, err := analyzer.Start(analyzer.Config{Name: "a", Listen: "127.0.0.1:0", HTTP: "127.0.0.1:0", MaxFrame: 16 << 20, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Stop(context.Background()) })
+	cfg, report, err := config.Load([]string{"--listen=127.0.0.1:0", "--http=127.0.0.1:0", "--workers=1", "--silence=60", "--spill-after=60", "--analyzers=a=tcp://" + a.Addr(),
+		"--max-frame=16MiB", "--max-body=16MiB", "--byte-budget=49MiB", "--dead-letter-max=17MiB", "--dead-letter-dir=" + t.TempDir()}, cli.Environ{}, io.Discard)
+	if err == nil {
+		cfg, _, err = config.Fit(cfg, report, machine.Facts{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := start(t, cfg)
+	await.True(t, "the analyzer is up", func() bool { return n.Stats().Analyzers[0].State == "up" })
+	body := largePacket(cfg.MaxFrame)
+
+	resp, err := http.Post("http://"+n.HTTPAddr().String()+"/ingest?wait=60", "application/msgpack", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, _ := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("%d %s", resp.StatusCode, said)
+	}
+
+	c, err := net.Dial("tcp", n.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(await.Patience))
+	if _, err := c.Write(protocol.AppendFrame(nil, body)); err != nil {
+		t.Fatal(err)
+	}
+	answers := protocol.NewFrameReader(c, 0)
+	for {
+		answer, err := answers.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m protocol.Control
+		if err := protocol.ParseControl(answer, &m); err != nil {
+			t.Fatal(err)
+		}
+		if m.Op == protocol.OpAck && m.N == 1 {
+			return
+		} else if m.Op == protocol.OpNack || m.Op == protocol.OpGoaway {
+			t.Fatalf("%+v", m)
+		}
+	}
+}
+
+// largePacket is one whose encoding has exactly size bytes.
+func largePacket(size int) []byte {
+	encode := func(n int) []byte {
+		return protocol.AppendPacket(nil, &protocol.LogPacket{PacketID: "p", AgentID: "a", Messages: []protocol.LogMessage{
+			{Level: "INFO", Source: "s", Message: strings.Repeat("x", n)}}})
+	}
+	return encode(size - (len(encode(size)) - size))
+}
