@@ -17,9 +17,16 @@ type Program struct {
 	Notes       string // follows the flags in --help; verbatim
 
 	// Elsewhere: values are judged by the caller, who reads the environment
-	// itself and names variable and default of each flag. Unset, both are those
-	// of the flag's tags.
-	Elsewhere func(flag string) (env, preset string)
+	// itself and tells what --help says of each flag. Unset, that is taken from
+	// the flag's tags.
+	Elsewhere func(flag string) Explained
+}
+
+// Explained is what --help says of a flag besides its text. Immutable.
+type Explained struct {
+	Env     string // its variable
+	Default string
+	Bounds  string // "from 0 to 1024"
 }
 
 // Parsed is what came of a command line. Immutable.
@@ -139,40 +146,52 @@ func eachFlag(node *kong.Node, do func(*kong.Flag)) {
 	}
 }
 
-// variableOf is the environment variable and the default of a flag.
-func variableOf(p Program, f *kong.Flag) (env, preset string) {
+// explain finds what is to be said of a flag.
+func explain(p Program, f *kong.Flag) Explained {
 	if p.Elsewhere != nil {
-		if env, preset = p.Elsewhere(f.Name); env != "" {
-			return env, preset
+		if e := p.Elsewhere(f.Name); e != (Explained{}) {
+			return e
 		}
 	}
+	e := Explained{Default: f.Default}
 	if len(f.Envs) > 0 {
-		env = f.Envs[0]
+		e.Env = f.Envs[0]
 	}
-	return env, f.Default
+	switch low, high := f.Tag.Get("min"), f.Tag.Get("max"); {
+	case low != "" && high != "":
+		e.Bounds = "from " + low + " to " + high
+	case low != "":
+		e.Bounds = "at least " + low
+	case high != "":
+		e.Bounds = "at most " + high
+	}
+	return e
 }
 
 func variables(p Program, app *kong.Application) (names []string) {
 	eachFlag(app.Node, func(f *kong.Flag) {
-		if env, _ := variableOf(p, f); env != "" {
+		if env := explain(p, f).Env; env != "" {
 			names = append(names, env)
 		}
 	})
 	return names
 }
 
-// explained is the help of a flag with its variable and its default.
+// explained is the help of a flag with its variable, default and bounds.
 func explained(p Program, v *kong.Value) string {
 	if v.Flag == nil {
 		return v.Help
 	}
-	env, preset := variableOf(p, v.Flag)
-	notes := make([]string, 0, 2)
-	if env != "" {
-		notes = append(notes, env)
+	e := explain(p, v.Flag)
+	var notes []string
+	if e.Env != "" {
+		notes = append(notes, e.Env)
 	}
-	if preset != "" {
-		notes = append(notes, "default "+preset)
+	if e.Default != "" {
+		notes = append(notes, "default "+e.Default)
+	}
+	if e.Bounds != "" {
+		notes = append(notes, e.Bounds)
 	}
 	if len(notes) == 0 {
 		return v.Help

@@ -94,7 +94,7 @@ func TestHelpAndVersion(t *testing.T) {
 			t.Fatal(args, p, err)
 		}
 		flat := strings.Join(strings.Fields(out), " ")
-		for _, want := range []string{"Shows.", "How many. [SAMPLE_COUNT, default 3]", "How large. [default 64KiB]", "How many packets. ", "Say hello. [default true]", "Try it."} {
+		for _, want := range []string{"Shows.", "How many. [SAMPLE_COUNT, default 3, from 1 to 9]", "How large. [default 64KiB, from 1KiB to 1MiB]", "How many packets. ", "Say hello. [default true]", "Try it."} {
 			if !strings.Contains(flat, want) {
 				t.Errorf("%q: help lacks %q:\n%s", args, want, out)
 			}

@@ -93,19 +93,19 @@ Commands
 
 // program is the server to the command line.
 func program() cli.Program {
-	return cli.Program{Name: "server", Description: description, Notes: examples, Elsewhere: func(flag string) (env, preset string) {
+	return cli.Program{Name: "server", Description: description, Notes: examples, Elsewhere: func(flag string) cli.Explained {
 		for _, s := range settings() {
 			switch {
 			case s.flag != flag:
 			case flag == analyzersFlag:
-				return s.env, "the demo's four on ports 9001 to 9004"
+				return cli.Explained{Env: s.env, Default: "the demo's four on ports 9001 to 9004"}
 			default:
-				return s.env, s.preset
+				return cli.Explained{Env: s.env, Default: s.preset, Bounds: s.bounds}
 			}
 		}
 		if flag == fileFlag {
-			return fileEnv, "none"
+			return cli.Explained{Env: fileEnv, Default: "none"}
 		}
-		return "", ""
+		return cli.Explained{}
 	}}
 }

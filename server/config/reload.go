@@ -1,26 +1,15 @@
 package config
 
-import (
-	"slices"
-
-	"sluice/internal/cli"
-)
-
-// liveSettings are those that a running distributor can obey anew; all others
-// are bound to an address, to memory that was made for them, or to the meaning
-// of what is in flight.
-var liveSettings = []string{
-	analyzersFlag, "max-queue", "max-retries", "retry-delay", "queue-timeout",
-	"health-check-interval", "silence", "ack-timeout", "spill-after", "slow-start", "grace",
-	"max-connections", "max-connections-per-ip", "byte-budget", "log-level",
-}
+import "sluice/internal/cli"
 
 // NeedsRestart tells what of next a distributor that runs with the configuration
-// running cannot obey: nil, or an *cli.Errors with every setting of that kind.
+// running cannot obey: nil, or a *cli.Errors with every setting of that kind. Such
+// a setting is bound to an address, to memory that was made for it, or to the
+// meaning of what is in flight.
 func NeedsRestart(running, next *Config) error {
 	var faults []cli.Fault
 	for _, s := range settings() {
-		if was, is := s.show(running), s.show(next); was != is && !slices.Contains(liveSettings, s.flag) {
+		if was, is := s.show(running), s.show(next); was != is && !s.live {
 			faults = append(faults, cli.Fault{Text: s.key() + ": a change from " + was + " to " + is + " needs a restart"})
 		}
 	}

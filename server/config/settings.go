@@ -14,6 +14,25 @@ type setting struct {
 	flag, env, preset string
 	take              func(cfg *Config, value string) []string // faults in the user's words
 	show              func(cfg *Config) string
+	bounds            string // "from 0 to 1024"; empty: none that can be told like this
+	live              bool   // a running distributor can obey it anew; see NeedsRestart
+}
+
+// live marks a setting as one that a running distributor can obey anew.
+func live(s setting) setting {
+	s.live = true
+	return s
+}
+
+// Show writes the value in force of the setting with that flag (without
+// dashes), as a user would write it.
+func Show(cfg *Config, flag string) string {
+	for _, s := range settings() {
+		if s.flag == flag {
+			return s.show(cfg)
+		}
+	}
+	return ""
 }
 
 // key is its name in the file.
@@ -31,55 +50,55 @@ func settings() []setting {
 	return []setting{
 		address("listen", "LISTEN", ":9000", func(c *Config) *string { return &c.Listen }),
 		address("http", "HTTP_LISTEN", ":8000", func(c *Config) *string { return &c.HTTPListen }),
-		{"admin", "ADMIN_LISTEN", adminOff, takeAdmin, showAdmin},
-		{analyzersFlag, "ANALYZERS", defaultAnalyzers, takeAnalyzers, showAnalyzers},
+		{flag: "admin", env: "ADMIN_LISTEN", preset: adminOff, take: takeAdmin, show: showAdmin},
+		{flag: analyzersFlag, env: "ANALYZERS", preset: defaultAnalyzers, take: takeAnalyzers, show: showAnalyzers, live: true},
 		number("workers", "NUM_WORKERS", "0", 0, maxWorkers, func(c *Config) *int { return &c.Workers }),
-		number("max-queue", "MAX_QUEUE_SIZE", "5000", 1, maxQueue, func(c *Config) *int { return &c.MaxQueue }),
-		number("max-retries", "MAX_RETRIES", "2", 0, maxRetries, func(c *Config) *int { return &c.MaxRetries }),
-		duration("retry-delay", "RETRY_DELAY", "0.5", 0, maxRetryDelay, func(c *Config) *time.Duration { return &c.RetryDelay }),
-		duration("queue-timeout", "QUEUE_TIMEOUT", "60", minPatience, maxPatience, func(c *Config) *time.Duration { return &c.QueueTimeout }),
-		duration("health-check-interval", "HEALTH_CHECK_INTERVAL", "5", minHealthCheck, maxHealthCheck, func(c *Config) *time.Duration { return &c.HealthCheckInterval }),
-		duration("silence", "SILENCE", "1", minSilence, maxPatience, func(c *Config) *time.Duration { return &c.Silence }),
-		duration("ack-timeout", "ACK_TIMEOUT", "10", minPatience, maxPatience, func(c *Config) *time.Duration { return &c.AckTimeout }),
-		duration("spill-after", "SPILL_AFTER", "0.2", minPatience, maxPatience, func(c *Config) *time.Duration { return &c.SpillAfter }),
-		duration("slow-start", "SLOW_START", "10", 0, maxPatience, func(c *Config) *time.Duration { return &c.SlowStart }),
-		duration("grace", "GRACE", "25", 0, maxPatience, func(c *Config) *time.Duration { return &c.Grace }),
+		live(number("max-queue", "MAX_QUEUE_SIZE", "5000", 1, maxQueue, func(c *Config) *int { return &c.MaxQueue })),
+		live(number("max-retries", "MAX_RETRIES", "2", 0, maxRetries, func(c *Config) *int { return &c.MaxRetries })),
+		live(duration("retry-delay", "RETRY_DELAY", "0.5", 0, maxRetryDelay, func(c *Config) *time.Duration { return &c.RetryDelay })),
+		live(duration("queue-timeout", "QUEUE_TIMEOUT", "60", minPatience, maxPatience, func(c *Config) *time.Duration { return &c.QueueTimeout })),
+		live(duration("health-check-interval", "HEALTH_CHECK_INTERVAL", "5", minHealthCheck, maxHealthCheck, func(c *Config) *time.Duration { return &c.HealthCheckInterval })),
+		live(duration("silence", "SILENCE", "1", minSilence, maxPatience, func(c *Config) *time.Duration { return &c.Silence })),
+		live(duration("ack-timeout", "ACK_TIMEOUT", "10", minPatience, maxPatience, func(c *Config) *time.Duration { return &c.AckTimeout })),
+		live(duration("spill-after", "SPILL_AFTER", "0.2", minPatience, maxPatience, func(c *Config) *time.Duration { return &c.SpillAfter })),
+		live(duration("slow-start", "SLOW_START", "10", 0, maxPatience, func(c *Config) *time.Duration { return &c.SlowStart })),
+		live(duration("grace", "GRACE", "25", 0, maxPatience, func(c *Config) *time.Duration { return &c.Grace })),
 		folder("dead-letter-dir", "DEAD_LETTER_DIR", "./dead-letters", func(c *Config) *string { return &c.DeadLetterDir }),
 		size("dead-letter-max", "DEAD_LETTER_MAX_BYTES", "1GiB", minDeadLetters, maxDeadLetters, func(c *Config) *int { return &c.DeadLetterMax }),
 		size("max-frame", "MAX_FRAME_BYTES", "1MiB", minFrameBytes, maxFrameBytes, func(c *Config) *int { return &c.MaxFrame }),
-		number("max-connections", "MAX_CONNECTIONS", "100000", 1, maxConnections, func(c *Config) *int { return &c.MaxConnections }),
-		number("max-connections-per-ip", "MAX_CONNECTIONS_PER_IP", "0", 0, maxConnections, func(c *Config) *int { return &c.MaxConnectionsPerIP }),
-		size("byte-budget", "BYTE_BUDGET", "256MiB", minByteBudget, maxByteBudget, func(c *Config) *int64 { return &c.ByteBudget }),
-		{"memory-limit", "MEMORY_LIMIT", "80%", takeMemoryLimit, showMemoryLimit},
+		live(number("max-connections", "MAX_CONNECTIONS", "100000", 1, maxConnections, func(c *Config) *int { return &c.MaxConnections })),
+		live(number("max-connections-per-ip", "MAX_CONNECTIONS_PER_IP", "0", 0, maxConnections, func(c *Config) *int { return &c.MaxConnectionsPerIP })),
+		live(size("byte-budget", "BYTE_BUDGET", "256MiB", minByteBudget, maxByteBudget, func(c *Config) *int64 { return &c.ByteBudget })),
+		{flag: "memory-limit", env: "MEMORY_LIMIT", preset: "80%", take: takeMemoryLimit, show: showMemoryLimit},
 		size("max-body", "MAX_BODY_BYTES", "4MiB", minBodyBytes, maxBodyBytes, func(c *Config) *int { return &c.MaxBody }),
 		choice("route", "ROUTE", []string{RouteWeighted, RouteAgent, RoutePacket}, func(c *Config) *string { return &c.Route }),
 		choice("spill", "SPILL", []string{SpillElastic, SpillStrict}, func(c *Config) *string { return &c.Spill }),
 		choice("log-format", "LOG_FORMAT", []string{"text", "json"}, func(c *Config) *string { return &c.LogFormat }),
-		choiceOf("log-level", "LOG_LEVEL", "info", []string{"debug", "info", "warn", "error"}, func(c *Config) *string { return &c.LogLevel }),
+		live(choiceOf("log-level", "LOG_LEVEL", "info", []string{"debug", "info", "warn", "error"}, func(c *Config) *string { return &c.LogLevel })),
 	}
 }
 
 func address(flag, env, preset string, field func(*Config) *string) setting {
-	return setting{flag, env, preset,
-		func(c *Config, v string) []string {
+	return setting{flag: flag, env: env, preset: preset,
+		take: func(c *Config, v string) []string {
 			if fault := checkListen(v); fault != "" {
 				return []string{fault}
 			}
 			*field(c) = v
 			return nil
 		},
-		func(c *Config) string { return *field(c) },
+		show: func(c *Config) string { return *field(c) },
 	}
 }
 
 // folder takes any path: whether it can be written is seen when it is.
 func folder(flag, env, preset string, field func(*Config) *string) setting {
-	return setting{flag, env, preset,
-		func(c *Config, v string) []string {
+	return setting{flag: flag, env: env, preset: preset,
+		take: func(c *Config, v string) []string {
 			*field(c) = v
 			return nil
 		},
-		func(c *Config) string { return *field(c) },
+		show: func(c *Config) string { return *field(c) },
 	}
 }
 
@@ -93,32 +112,32 @@ func accept[T any](value T, err error, field *T) []string {
 }
 
 func number(flag, env, preset string, low, high int, field func(*Config) *int) setting {
-	return setting{flag, env, preset,
-		func(c *Config, v string) []string {
+	return setting{flag: flag, env: env, preset: preset, bounds: "from " + strconv.Itoa(low) + " to " + strconv.Itoa(high),
+		take: func(c *Config, v string) []string {
 			n, err := cli.Int(v, low, high)
 			return accept(n, err, field(c))
 		},
-		func(c *Config) string { return strconv.Itoa(*field(c)) },
+		show: func(c *Config) string { return strconv.Itoa(*field(c)) },
 	}
 }
 
 func duration(flag, env, preset string, low, high time.Duration, field func(*Config) *time.Duration) setting {
-	return setting{flag, env, preset,
-		func(c *Config, v string) []string {
+	return setting{flag: flag, env: env, preset: preset, bounds: "from " + low.String() + " to " + high.String(),
+		take: func(c *Config, v string) []string {
 			d, err := cli.Duration(v, low, high)
 			return accept(d, err, field(c))
 		},
-		func(c *Config) string { return field(c).String() },
+		show: func(c *Config) string { return field(c).String() },
 	}
 }
 
 func size[T int | int64](flag, env, preset string, low, high T, field func(*Config) *T) setting {
-	return setting{flag, env, preset,
-		func(c *Config, v string) []string {
+	return setting{flag: flag, env: env, preset: preset, bounds: "from " + cli.FormatSize(int64(low)) + " to " + cli.FormatSize(int64(high)),
+		take: func(c *Config, v string) []string {
 			n, err := cli.Size(v, low, high)
 			return accept(n, err, field(c))
 		},
-		func(c *Config) string { return cli.FormatSize(int64(*field(c))) },
+		show: func(c *Config) string { return cli.FormatSize(int64(*field(c))) },
 	}
 }
 
@@ -128,11 +147,11 @@ func choice(flag, env string, values []string, field func(*Config) *string) sett
 }
 
 func choiceOf(flag, env, preset string, values []string, field func(*Config) *string) setting {
-	return setting{flag, env, preset,
-		func(c *Config, v string) []string {
+	return setting{flag: flag, env: env, preset: preset,
+		take: func(c *Config, v string) []string {
 			return accept(v, cli.OneOf(v, values), field(c))
 		},
-		func(c *Config) string { return *field(c) },
+		show: func(c *Config) string { return *field(c) },
 	}
 }
 
