@@ -16,6 +16,7 @@ import (
 	"sluice/internal/output"
 	"sluice/internal/probe"
 	"sluice/internal/sdnotify"
+	"sluice/server/capacity"
 	"sluice/server/config"
 	"sluice/server/deadletter/command"
 	"sluice/server/node"
@@ -38,12 +39,12 @@ func run(args []string, env cli.Environ, stdout, stderr io.Writer, catch func() 
 		signals = catch()
 	}
 	facts := machine.Read()
-	load := func() (config.Config, config.Report, error) {
-		cfg, report, err := config.Load(args, env, stdout)
-		if err == nil && !asked {
-			cfg, report, err = config.Fit(cfg, report, facts)
+	load := func() (config.Config, capacity.Report, error) {
+		cfg, loaded, err := config.Load(args, env, stdout)
+		if err != nil || asked {
+			return cfg, capacity.Report{Report: loaded}, err
 		}
-		return cfg, report, err
+		return capacity.Fit(cfg, loaded, facts)
 	}
 	cfg, report, err := load()
 	if report.Check && !report.Done {
@@ -87,7 +88,7 @@ func run(args []string, env cli.Environ, stdout, stderr io.Writer, catch func() 
 
 // reload obeys the file of --config anew. Whatever is wrong with it, the
 // configuration in force stays.
-func reload(n *node.Node, load func() (config.Config, config.Report, error), level *slog.LevelVar, log *slog.Logger) {
+func reload(n *node.Node, load func() (config.Config, capacity.Report, error), level *slog.LevelVar, log *slog.Logger) {
 	cfg, report, err := load()
 	if err == nil && report.File != "" {
 		err = report.CheckReload()

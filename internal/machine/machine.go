@@ -1,6 +1,6 @@
 // Package machine finds out what this process may use: memory, descriptors,
 // CPUs. It is asked once, at start; what is made of the answers is decided in
-// server/config, whose tests make the answers up.
+// server/capacity, whose tests make the answers up.
 package machine
 
 import (

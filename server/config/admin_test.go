@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"strings"
 	"testing"
-
-	"sluice/internal/machine"
 )
 
 func TestAdmin(t *testing.T) {
@@ -20,9 +18,6 @@ func TestAdmin(t *testing.T) {
 		{"example.org:6060", "example.org:6060", "example.org:6060", "--admin: example.org:6060 is not on"},
 	} {
 		cfg, report, err := load([]string{"--check"}, environment("ADMIN_LISTEN", tc.given))
-		if err == nil {
-			cfg, report, err = Fit(cfg, report, machine.Facts{})
-		}
 		if err != nil || cfg.Admin != tc.admin {
 			t.Errorf("%s: %q, %v", tc.given, cfg.Admin, err)
 			continue
@@ -35,8 +30,7 @@ func TestAdmin(t *testing.T) {
 		if err := report.Print(&out); err != nil {
 			t.Fatal(err)
 		}
-		if text := strings.Join(strings.Fields(out.String()), " "); !strings.Contains(text, "admin "+tc.shown+" environment ADMIN_LISTEN") ||
-			!strings.Contains(out.String(), tc.warning) {
+		if text := strings.Join(strings.Fields(out.String()), " "); !strings.Contains(text, "admin "+tc.shown+" environment ADMIN_LISTEN") {
 			t.Errorf("%s: --check says\n%s", tc.given, out.String())
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Config is everything that a distributor can be told. Load makes it, Fit makes
-// it fit the machine; tests may start from Default. Immutable once the node has it.
+// Config is everything that a distributor can be told. Load makes it,
+// capacity.Fit makes it fit the machine; tests may start from Default. Immutable once the node has it.
 type Config struct {
 	Listen     string     // host:port for agents
 	HTTPListen string     // host:port for HTTP
@@ -33,7 +33,7 @@ type Config struct {
 	MaxConnections      int           // open connections of agents
 	MaxConnectionsPerIP int           // of one IPv4 address or one IPv6 /64; 0: any number
 	ByteBudget          int64         // bytes of frames over all loops and in all places: stages, queue, partial frames
-	MemoryLimit         int64         // bytes that the process may use; 0: MemoryShare says it, and nothing is known before Fit
+	MemoryLimit         int64         // bytes that the process may use; 0: MemoryShare says it, and nothing is known before capacity.Fit
 	MemoryShare         int           // percent of what the machine or the cgroup has; 0: MemoryLimit says it
 	MaxFrame            int           // bytes of a frame's body
 	MaxBody             int           // bytes of an /ingest body, also after inflating

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -18,13 +16,7 @@ type Report struct {
 	File         string    // the configuration file; empty: none
 	FileSettings int       // how many settings the file has a value for
 	Settings     []Setting // in the order of the documentation
-
-	// What Fit found out. A limit of 0 is not known.
-	Memory          []Term // bytes at worst
-	MemoryLimit     int64  // bytes
-	Descriptors     []Term // open at worst
-	DescriptorLimit int64
-	Warnings        []string // what was lowered and why, and what is dangerous
+	Warnings     []string  // what is dangerous, or has no effect
 }
 
 // Setting is one value in force. Immutable.
@@ -33,6 +25,9 @@ type Setting struct {
 	Value  string // as it was understood, or as given where it is faulty
 	Origin string // "default", "flag --listen", "environment LISTEN" or "file sluice.yaml:3: listen"
 }
+
+// Given says whether the user gave it.
+func (s Setting) Given() bool { return s.Origin != originDefault }
 
 var (
 	errNothingSet    = errors.New("the file sets nothing; it may be empty or cut off")
@@ -56,27 +51,13 @@ func (r Report) CheckReload() error {
 func (r Report) analyzersAreDefault() bool {
 	for _, s := range r.Settings {
 		if s.Flag == analyzersFlag {
-			return s.Origin == originDefault
+			return !s.Given()
 		}
 	}
 	return true
 }
 
-// Log writes the warnings, and the worst case in one line.
-func (r Report) Log(log *slog.Logger) {
-	for _, w := range r.Warnings {
-		log.Warn(w)
-	}
-	var parts []any
-	for _, t := range r.Memory {
-		parts = append(parts, slog.String(t.Key, showSize(t.total())))
-	}
-	log.Info("memory and descriptors at worst", "memory", showSize(sum(r.Memory)), "memory_limit", showLimit(r.MemoryLimit, showSize),
-		"descriptors", sum(r.Descriptors), "descriptor_limit", showLimit(r.DescriptorLimit, showCount), slog.Group("of_memory", parts...))
-}
-
-// Print writes the settings as a table, a list value over several lines; then,
-// if Fit was asked, what they cost at worst.
+// Print writes the settings as a table, a list value over several lines.
 func (r Report) Print(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SETTING\tVALUE\tFROM")
@@ -88,37 +69,5 @@ func (r Report) Print(w io.Writer) error {
 			fmt.Fprintf(table, "\t%s\t\n", first)
 		}
 	}
-	printTerms(table, "MEMORY AT WORST", r.Memory, r.MemoryLimit, showSize)
-	printTerms(table, "DESCRIPTORS AT WORST", r.Descriptors, r.DescriptorLimit, showCount)
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	for _, warning := range r.Warnings {
-		if _, err := fmt.Fprintln(w, "warning:", warning); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func printTerms(w io.Writer, title string, terms []Term, limit int64, show func(int64) string) {
-	if len(terms) == 0 {
-		return
-	}
-	fmt.Fprintf(w, "\n%s\tHOW MANY × HOW MUCH\tIN ALL\n", title)
-	for _, t := range terms {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", t.What, showTerm(t, show), show(t.total()))
-	}
-	fmt.Fprintf(w, "sum\t\t%s\nlimit\t\t%s\n", show(sum(terms)), showLimit(limit, show))
-}
-
-func showTerm(t Term, show func(int64) string) string {
-	return strconv.FormatInt(t.Count, 10) + " × " + show(t.Each)
-}
-
-func showLimit(limit int64, show func(int64) string) string {
-	if limit <= 0 {
-		return "not known"
-	}
-	return show(limit)
+	return table.Flush()
 }

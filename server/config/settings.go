@@ -68,7 +68,7 @@ func settings() []setting {
 		size("max-frame", "MAX_FRAME_BYTES", "1MiB", minFrameBytes, maxFrameBytes, func(c *Config) *int { return &c.MaxFrame }),
 		live(number("max-connections", "MAX_CONNECTIONS", "100000", 1, maxConnections, func(c *Config) *int { return &c.MaxConnections })),
 		live(number("max-connections-per-ip", "MAX_CONNECTIONS_PER_IP", "0", 0, maxConnections, func(c *Config) *int { return &c.MaxConnectionsPerIP })),
-		live(size("byte-budget", "BYTE_BUDGET", "256MiB", minByteBudget, maxByteBudget, func(c *Config) *int64 { return &c.ByteBudget })),
+		live(size("byte-budget", "BYTE_BUDGET", "256MiB", MinByteBudget, maxByteBudget, func(c *Config) *int64 { return &c.ByteBudget })),
 		{flag: "memory-limit", env: "MEMORY_LIMIT", preset: "80%", take: takeMemoryLimit, show: showMemoryLimit},
 		size("max-body", "MAX_BODY_BYTES", "4MiB", minBodyBytes, maxBodyBytes, func(c *Config) *int { return &c.MaxBody }),
 		choice("route", "ROUTE", []string{RouteWeighted, RouteAgent, RoutePacket}, func(c *Config) *string { return &c.Route }),

@@ -34,7 +34,7 @@ type Config struct {
 // There is no spare descriptor to close when descriptors run out, so that one
 // connection can be accepted and told so, as other servers have it. The limit
 // on connections does that work: main chooses it so that descriptors are left
-// over when it is reached (config.Fit), and then every further connection is
+// over when it is reached (capacity.Fit), and then every further connection is
 // accepted, told GOAWAY overload and closed. What remains is a machine that is
 // out of descriptors as a whole, or a wrong sum: connections then wait in the
 // kernel's backlog, which costs us nothing, until an accept succeeds again. (One

@@ -15,6 +15,7 @@ import (
 	"sluice/internal/cli"
 	"sluice/internal/machine"
 	"sluice/protocol"
+	"sluice/server/capacity"
 	"sluice/server/config"
 )
 
@@ -29,7 +30,7 @@ func TestTheLargestFramePasses(t *testing.T) {
 	cfg, report, err := config.Load([]string{"--listen=127.0.0.1:0", "--http=127.0.0.1:0", "--workers=1", "--silence=60", "--spill-after=60", "--analyzers=a=tcp://" + a.Addr(),
 		"--max-frame=16MiB", "--max-body=16MiB", "--byte-budget=49MiB", "--dead-letter-max=17MiB", "--dead-letter-dir=" + t.TempDir()}, cli.Environ{}, io.Discard)
 	if err == nil {
-		cfg, _, err = config.Fit(cfg, report, machine.Facts{})
+		cfg, _, err = capacity.Fit(cfg, report, machine.Facts{})
 	}
 	if err != nil {
 		t.Fatal(err)

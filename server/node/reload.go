@@ -24,7 +24,7 @@ type reloads struct {
 var ErrStopping = errors.New("the distributor is stopping")
 
 // Reload obeys a new configuration, which was validated and fits the machine
-// (config.Load, config.Fit). It is all or nothing: an error means that nothing
+// (config.Load, capacity.Fit). It is all or nothing: an error means that nothing
 // has changed, and is an *cli.Errors where something in it cannot change
 // without a restart. What is in flight is neither lost nor repeated:
 //

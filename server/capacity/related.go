@@ -1,16 +1,17 @@
-package config
+package capacity
 
 import (
 	"fmt"
 
 	"sluice/internal/cli"
 	"sluice/protocol"
+	"sluice/server/config"
 )
 
 // relate derives the limits without a flag from those that have one: whatever
 // --max-frame admits must fit into every window on its way. A frame that no link
 // ever takes would wait until it fails, and keep what is behind it waiting.
-func (cfg *Config) relate() {
+func relate(cfg *config.Config) {
 	cfg.LinkWindowBytes = max(cfg.LinkWindowBytes, cfg.MaxFrame+protocol.HeaderSize)
 	cfg.SessionWindowBytes = max(cfg.SessionWindowBytes, cfg.MaxFrame+protocol.HeaderSize)
 	if cfg.HTTPBodyBytes == 0 {

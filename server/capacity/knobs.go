@@ -1,15 +1,17 @@
-package config
+package capacity
+
+import "sluice/server/config"
 
 // knob is a value that may be lowered. Immutable.
 type knob struct {
 	flag  string // without dashes; empty if it has none, and so is always a default
 	what  string
 	grain int64 // it is lowered to a multiple of this
-	field func(*Config) value
+	field func(*config.Config) value
 	show  func(int64) string
 }
 
-// value is an integer field of a Config, of whatever type.
+// value is an integer field of a config.Config, of whatever type.
 type value struct {
 	get func() int64
 	set func(int64)
@@ -20,11 +22,11 @@ func fieldOf[T int | int64](p *T) value {
 }
 
 var (
-	connections   = knob{"max-connections", "", 1, func(c *Config) value { return fieldOf(&c.MaxConnections) }, showCount}
-	budget        = knob{"byte-budget", "", 1 << 20, func(c *Config) value { return fieldOf(&c.ByteBudget) }, showSize}
-	httpConns     = knob{"", "HTTP connections at a time", 1, func(c *Config) value { return fieldOf(&c.HTTPConnections) }, showCount}
-	httpBodyBytes = knob{"", "memory for bodies of /ingest", 1 << 20, func(c *Config) value { return fieldOf(&c.HTTPBodyBytes) }, showSize}
-	linkFrames    = knob{"", "packets in flight of a link", 1, func(c *Config) value { return fieldOf(&c.LinkWindowFrames) }, showCount}
+	connections   = knob{"max-connections", "", 1, func(c *config.Config) value { return fieldOf(&c.MaxConnections) }, showCount}
+	budget        = knob{"byte-budget", "", 1 << 20, func(c *config.Config) value { return fieldOf(&c.ByteBudget) }, showSize}
+	httpConns     = knob{"", "HTTP connections at a time", 1, func(c *config.Config) value { return fieldOf(&c.HTTPConnections) }, showCount}
+	httpBodyBytes = knob{"", "memory for bodies of /ingest", 1 << 20, func(c *config.Config) value { return fieldOf(&c.HTTPBodyBytes) }, showSize}
+	linkFrames    = knob{"", "packets in flight of a link", 1, func(c *config.Config) value { return fieldOf(&c.LinkWindowFrames) }, showCount}
 )
 
 // step lowers a knob, but not below the floor. Immutable.
@@ -36,7 +38,7 @@ type step struct {
 // resource is something of which there is not enough for everything. Immutable.
 type resource struct {
 	limit  int64 // 0: not known
-	worst  func(cfg *Config, loops int) []Term
+	worst  func(cfg *config.Config, loops int) []Term
 	show   func(int64) string
 	steps  []step   // in this order, each only as far as needed
 	unit   string   // follows an amount
@@ -59,7 +61,7 @@ func descriptors(limit int64) resource {
 // memory is lowered in the order in which it is seldom used to the full. The
 // byte budget is what a stall of the analyzers is sat out with, so it keeps 64
 // MiB while there is anything else to take from.
-func memory(cfg *Config, loops int, source string) resource {
+func memory(cfg *config.Config, loops int, source string) resource {
 	raise := "raise --memory-limit"
 	if source == fromGo {
 		raise = "raise GOMEMLIMIT"

@@ -1,6 +1,10 @@
-package config
+package capacity
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"sluice/server/config"
+)
 
 // Term is one part of a worst case: so many of something, each at so much.
 // Immutable.
@@ -22,7 +26,7 @@ func sum(terms []Term) (total int64) {
 
 // memoryAtWorst is what the process uses when every limit is reached at the
 // same time. loops is the number of event loops.
-func memoryAtWorst(cfg *Config, loops int) []Term {
+func memoryAtWorst(cfg *config.Config, loops int) []Term {
 	n, links := int64(loops), int64(loops*len(cfg.Analyzers))
 	terms := []Term{
 		{"program", "the program itself", 1, baseBytes},
@@ -42,7 +46,7 @@ func memoryAtWorst(cfg *Config, loops int) []Term {
 }
 
 // httpConnections are those served in full and those on top of them.
-func httpConnections(cfg *Config) int {
+func httpConnections(cfg *config.Config) int {
 	return cfg.HTTPConnections + cfg.HTTPConnections/httpLateParts
 }
 
@@ -57,9 +61,9 @@ func ringBytes(entries int) int64 {
 // loop may be lost at once, and then their packets wait, too, whatever
 // --max-queue says. With affinity or strict spilling they may go on to wait for
 // one analyzer.
-func waitingBytes(cfg *Config) int64 {
+func waitingBytes(cfg *config.Config) int64 {
 	rings := int64(2)
-	if cfg.Spill == SpillStrict || cfg.Route != RouteWeighted {
+	if cfg.Spill == config.SpillStrict || cfg.Route != config.RouteWeighted {
 		rings++
 	}
 	return rings * ringBytes(cfg.MaxQueue+cfg.LinkWindowFrames*len(cfg.Analyzers))
@@ -68,7 +72,7 @@ func waitingBytes(cfg *Config) int64 {
 // largestRequest is what the largest /ingest needs: its body as it came, as it
 // was inflated and as the parser has it, a value for each 8 bytes of the
 // packet or 2 of the body, and the packet.
-func largestRequest(cfg *Config) int64 {
+func largestRequest(cfg *config.Config) int64 {
 	values := max(httpMinValues, min(cfg.MaxFrame/8, cfg.MaxBody/2))
 	return 3*int64(cfg.MaxBody) + httpValueBytes*int64(values) + int64(cfg.MaxFrame)
 }
@@ -76,12 +80,12 @@ func largestRequest(cfg *Config) int64 {
 // leastBudget is what the budget is not lowered below: every link and every
 // queue has the chunk that it writes to and one more, and some agents a large
 // packet that is not yet whole.
-func leastBudget(cfg *Config, loops int) int64 {
-	return max(minByteBudget, 2*chunkBytes*int64(loops*(len(cfg.Analyzers)+1))+4*int64(cfg.MaxFrame))
+func leastBudget(cfg *config.Config, loops int) int64 {
+	return max(config.MinByteBudget, 2*chunkBytes*int64(loops*(len(cfg.Analyzers)+1))+4*int64(cfg.MaxFrame))
 }
 
 // descriptorsAtWorst is what the process has open when every limit is reached.
-func descriptorsAtWorst(cfg *Config, loops int) []Term {
+func descriptorsAtWorst(cfg *config.Config, loops int) []Term {
 	return []Term{
 		{"program", "the program itself", 1, baseDescriptors},
 		{"connections", "connections of agents (--max-connections)", int64(cfg.MaxConnections), 1},

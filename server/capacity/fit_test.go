@@ -1,28 +1,30 @@
-package config
+package capacity
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"sluice/internal/cli"
 	"strings"
 	"testing"
 
+	"sluice/internal/cli"
 	"sluice/internal/machine"
+	"sluice/server/config"
 )
 
 // large is a machine on which every default fits.
 var large = machine.Facts{Memory: 64 << 30, MemoryOf: "the machine", Descriptors: 1 << 20, CPUs: 4}
 
 // fitted loads and fits; at least one setting is given after the environment's.
-func fitted(t *testing.T, facts machine.Facts, args ...string) (Config, Report, *cli.Errors) {
+func fitted(t *testing.T, facts machine.Facts, args ...string) (config.Config, Report, *cli.Errors) {
 	t.Helper()
-	cfg, report, err := load(args, environment())
+	cfg, loaded, err := config.Load(args, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, report, err = Fit(cfg, report, facts)
+	cfg, report, err := Fit(cfg, loaded, facts)
 	var faults *cli.Errors
 	if err != nil && !errors.As(err, &faults) {
 		t.Fatal(err)
@@ -31,7 +33,7 @@ func fitted(t *testing.T, facts machine.Facts, args ...string) (Config, Report, 
 }
 
 func TestALargeMachineChangesNothing(t *testing.T) {
-	want := Default()
+	want := config.Default()
 	want.MemoryLimit = large.Memory * 80 / 100 >> 20 << 20
 	want.HTTPBodyBytes = 32 * 4 << 20
 	cfg, report, err := fitted(t, large)
@@ -53,7 +55,7 @@ func TestAnUnknownMachineLimitsNothing(t *testing.T) {
 // Over all sizes of machines: a default is only ever lowered, only as far as
 // needed, never without a warning, and the result fits.
 func TestDefaultsAreLoweredToFit(t *testing.T) {
-	loaded, asked, err := load([]string{"--memory-limit", "100%"}, environment())
+	loaded, asked, err := config.Load([]string{"--memory-limit", "100%"}, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package config
+package capacity
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"sluice/internal/cli"
 	"sluice/internal/machine"
+	"sluice/server/config"
 )
 
 const fromGo = "GOMEMLIMIT"
@@ -39,16 +40,12 @@ func (f *fitter) show(flag, note string) {
 	if i < 0 {
 		return
 	}
-	for _, s := range settings() {
-		if s.flag == flag {
-			f.report.Settings[i].Value = s.show(&f.cfg)
-		}
-	}
+	f.report.Settings[i].Value = config.Show(&f.cfg, flag)
 	f.report.Settings[i].Origin += ", " + note
 }
 
 // warn tells of each value that was lowered, once, with both numbers and why.
-func (f *fitter) warn(presets *Config) {
+func (f *fitter) warn(presets *config.Config) {
 	for i, w := range f.why {
 		same := func(other lowered) bool { return other.flag == w.flag && other.what == w.what }
 		if slices.ContainsFunc(f.why[:i], same) {

@@ -1,11 +1,15 @@
-package config
+package capacity
 
 import (
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"sluice/internal/cli"
 	"sluice/protocol"
+	"sluice/server/config"
 )
 
 // Limits that contradict each other are refused under both of their names.
@@ -26,7 +30,7 @@ func TestLimitsThatDoNotFitEachOther(t *testing.T) {
 			"--byte-budget \"20MiB\": must be at least 49MiB with --max-frame 16MiB, or packets of that size would never be taken; raise the one or lower the other\n" +
 				"--dead-letter-max \"8MiB\": must be at least 17MiB with --max-frame 16MiB, "},
 	} {
-		cfg, report, err := load(tc.args, tc.env)
+		cfg, report, err := config.Load(tc.args, tc.env, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,8 +46,11 @@ func TestLimitsThatDoNotFitEachOther(t *testing.T) {
 
 // A reload judges them, too: the byte budget may change, the frame may not.
 func TestAReloadJudgesLimitsTogether(t *testing.T) {
-	name := write(t, "max_frame: 16MiB\nbyte_budget: 16MiB\nanalyzers:\n- {name: a, address: 'h:1'}\n")
-	cfg, report, err := load([]string{"--config", name}, nil)
+	name := filepath.Join(t.TempDir(), "sluice.yaml")
+	if err := os.WriteFile(name, []byte("max_frame: 16MiB\nbyte_budget: 16MiB\nanalyzers:\n- {name: a, address: 'h:1'}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, report, err := config.Load([]string{"--config", name}, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

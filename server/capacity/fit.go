@@ -1,4 +1,7 @@
-package config
+// Package capacity makes a configuration fit the machine. It knows what each
+// limit costs in memory and descriptors, adds up the worst case, and lowers
+// defaults, or refuses what the user gave, until that fits.
+package capacity
 
 import (
 	"slices"
@@ -6,6 +9,7 @@ import (
 
 	"sluice/internal/cli"
 	"sluice/internal/machine"
+	"sluice/server/config"
 )
 
 // Fit makes a loaded configuration fit the machine. It resolves the memory
@@ -13,13 +17,14 @@ import (
 // until they fit, with a warning for each in the Report. Values that the user
 // gave are never changed: if they do not fit, the error is an *cli.Errors that says
 // what is needed. What nobody could tell of the machine limits nothing.
-func Fit(cfg Config, report Report, facts machine.Facts) (Config, Report, error) {
+func Fit(cfg config.Config, loaded config.Report, facts machine.Facts) (config.Config, Report, error) {
+	report := Report{Report: loaded}
 	if report.Done {
 		return cfg, report, nil
 	}
 	f := fitter{cfg: cfg, loops: cfg.Loops(facts.CPUs), report: &report}
-	f.cfg.relate()
-	report.Settings = append([]Setting(nil), report.Settings...)
+	relate(&f.cfg)
+	report.Settings = append([]config.Setting(nil), report.Settings...)
 	memorySource := f.resolveMemory(facts)
 	presets := f.cfg
 	f.fit(descriptors(facts.Descriptors))
@@ -36,7 +41,7 @@ func Fit(cfg Config, report Report, facts machine.Facts) (Config, Report, error)
 
 // fitter is one call of Fit. Owned by it.
 type fitter struct {
-	cfg    Config
+	cfg    config.Config
 	loops  int
 	report *Report
 	faults []cli.Fault
@@ -80,9 +85,9 @@ func (f *fitter) fit(r resource) {
 // given says whether the user gave a setting; a value without a flag is never.
 func (f *fitter) given(flag string) bool {
 	i := f.setting(flag)
-	return i >= 0 && f.report.Settings[i].Origin != originDefault
+	return i >= 0 && f.report.Settings[i].Given()
 }
 
 func (f *fitter) setting(flag string) int {
-	return slices.IndexFunc(f.report.Settings, func(s Setting) bool { return s.Flag == flag })
+	return slices.IndexFunc(f.report.Settings, func(s config.Setting) bool { return s.Flag == flag })
 }
