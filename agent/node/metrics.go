@@ -3,10 +3,9 @@ package node
 import (
 	"slices"
 
-	"github.com/valyala/fasthttp"
-
 	"sluice/agent/tail"
 	"sluice/internal/exposition"
+	"sluice/internal/statusweb"
 )
 
 // What an agent tells Prometheus. Files are told in sum and by state: their
@@ -50,7 +49,7 @@ func newMetrics(n *Node) *exposition.Exposition {
 	return exposition.New("agent", &catalog, func(s *exposition.Scrape) {
 		st := n.Stats()
 		s.Number(info, 1, st.Agent)
-		s.Flag(healthy, n.Health().Status == statusHealthy)
+		s.Flag(healthy, n.Health().Status == statusweb.Healthy)
 		s.Flag(connected, st.Connected)
 		s.Number(connects, float64(st.Connects))
 		s.Number(delivered, float64(st.DeliveredPackets))
@@ -96,13 +95,4 @@ func sayFiles(s *exposition.Scrape, all []tail.Stat) {
 	s.Number(lagBytes, float64(bytes))
 	s.Number(lagSeconds, oldest)
 	s.Number(unfinished, float64(half))
-}
-
-func (n *Node) exposition(ctx *fasthttp.RequestCtx) {
-	if err := n.metrics.Write(ctx); err != nil { // a bug of ours: half of an answer would look like a whole one
-		n.log.Error("cannot answer /metrics", "error", err)
-		reply(ctx, fasthttp.StatusInternalServerError, map[string]string{"error": "internal"})
-		return
-	}
-	ctx.SetContentType(exposition.ContentType)
 }

@@ -10,14 +10,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"sluice/agent/checkpoint"
 	"sluice/agent/lines"
 	"sluice/agent/ship"
 	"sluice/agent/stream"
 	"sluice/agent/tail"
 	"sluice/internal/exposition"
+	"sluice/internal/statusweb"
 )
 
 // Node is a running agent. Safe for concurrent use.
@@ -31,7 +30,7 @@ type Node struct {
 	streams *stream.Streams
 	bound   []net.Addr
 	httpLn  net.Listener
-	web     *fasthttp.Server
+	web     *statusweb.Server
 	metrics *exposition.Exposition
 
 	endTail  context.CancelFunc

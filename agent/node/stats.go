@@ -1,14 +1,12 @@
 package node
 
 import (
-	"encoding/json"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"sluice/agent/stream"
 	"sluice/agent/tail"
 	"sluice/internal/output"
+	"sluice/internal/statusweb"
 )
 
 // Stats is the body of GET /stats. Bytes of files and records are raw; sent
@@ -71,17 +69,8 @@ func (n *Node) Progress() Progress {
 	return Progress{size, acked, n.shipper.Counts().Records}
 }
 
-// What Health.Status can be.
-const (
-	statusHealthy   = "healthy"
-	statusUnhealthy = "unhealthy"
-)
-
 // Health is the body of GET /health.
-type Health struct {
-	Status string `json:"status"` // healthy or unhealthy
-	Reason string `json:"reason,omitempty"`
-}
+type Health = statusweb.Health
 
 // Health says whether the agent does its work: it has a connection, can write
 // its state, and reads all its files.
@@ -93,63 +82,15 @@ func (n *Node) Health() Health {
 		if c.Client.LastError != nil {
 			reason += ": " + c.Client.LastError.Error()
 		}
-		return Health{statusUnhealthy, reason}
+		return Health{Status: statusweb.Unhealthy, Reason: reason}
 	case n.store.Err():
-		return Health{statusUnhealthy, "the state cannot be written"}
+		return Health{Status: statusweb.Unhealthy, Reason: "the state cannot be written"}
 	case n.tailer.Problems() > 0:
-		return Health{statusUnhealthy, "a file cannot be read or is refused"}
+		return Health{Status: statusweb.Unhealthy, Reason: "a file cannot be read or is refused"}
 	}
-	return Health{Status: statusHealthy}
+	return Health{Status: statusweb.Healthy}
 }
 
-// Limits of the HTTP side: it serves operators and scrapers.
-const (
-	httpTimeout     = 5 * time.Second
-	httpIdleTimeout = 30 * time.Second
-	httpConcurrency = 64
-	httpMaxBody     = 1 << 10
-)
-
-func newWeb(n *Node) *fasthttp.Server {
-	return &fasthttp.Server{
-		Name: "sluice agent", Handler: n.route, ReadTimeout: httpTimeout, WriteTimeout: httpTimeout, IdleTimeout: httpIdleTimeout,
-		Concurrency: httpConcurrency, MaxRequestBodySize: httpMaxBody, CloseOnShutdown: true, Logger: quiet{n},
-	}
-}
-
-func (n *Node) route(ctx *fasthttp.RequestCtx) {
-	switch path := string(ctx.Path()); {
-	case path != "/stats" && path != "/metrics" && path != "/health":
-		reply(ctx, fasthttp.StatusNotFound, map[string]string{"error": "there are only /stats, /metrics and /health"})
-	case !ctx.IsGet() && !ctx.IsHead():
-		ctx.Response.Header.Set("Allow", "GET, HEAD")
-		reply(ctx, fasthttp.StatusMethodNotAllowed, map[string]string{"error": "only GET"})
-	case path == "/stats":
-		reply(ctx, fasthttp.StatusOK, n.Stats())
-	case path == "/metrics":
-		n.exposition(ctx)
-	default:
-		h, status := n.Health(), fasthttp.StatusOK
-		if h.Status != statusHealthy {
-			status = fasthttp.StatusServiceUnavailable
-		}
-		reply(ctx, status, h)
-	}
-}
-
-func reply(ctx *fasthttp.RequestCtx, status int, body any) {
-	text, err := json.Marshal(body)
-	if err != nil { // nothing that is replied holds what JSON lacks
-		status, text = fasthttp.StatusInternalServerError, []byte(`{"error":"internal"}`)
-	}
-	ctx.SetStatusCode(status)
-	ctx.SetContentType("application/json")
-	ctx.SetBody(append(text, '\n'))
-}
-
-// quiet keeps what fasthttp says about odd clients at debug level.
-type quiet struct{ n *Node }
-
-func (q quiet) Printf(format string, args ...any) {
-	q.n.log.Debug("HTTP: a request failed", "error", format, "detail", args)
+func newWeb(n *Node) *statusweb.Server {
+	return statusweb.New(statusweb.Source{Program: "agent", Stats: func() any { return n.Stats() }, Health: n.Health, Metrics: n.metrics, Log: n.log})
 }

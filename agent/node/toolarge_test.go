@@ -12,6 +12,7 @@ import (
 
 	"sluice/agent/ship"
 	"sluice/internal/await"
+	"sluice/internal/statusweb"
 )
 
 // small makes a world whose receiver takes frames of 4 KiB.
@@ -110,7 +111,7 @@ func TestNeverSmallEnough(t *testing.T) {
 	if s := w.node.Stats(); s.Problems != 1 || s.Files[0].State != "refused" || s.Files[0].LagBytes != 4 || s.DeliveredRecords != 0 {
 		t.Errorf("%+v", s)
 	}
-	if h := w.node.Health(); h.Status != statusUnhealthy {
+	if h := w.node.Health(); h.Status != statusweb.Unhealthy {
 		t.Errorf("%+v", h)
 	}
 }

@@ -2,8 +2,7 @@ package node
 
 import (
 	"sluice/internal/exposition"
-
-	"github.com/valyala/fasthttp"
+	"sluice/internal/statusweb"
 )
 
 // What an analyzer tells Prometheus. Sources and agents are in /stats alone:
@@ -27,7 +26,7 @@ func newMetrics(n *Node) *exposition.Exposition {
 	return exposition.New("analyzer", &catalog, func(s *exposition.Scrape) {
 		st := n.Stats()
 		s.Number(info, 1, st.Name)
-		s.Flag(healthy, n.Health().Status == statusHealthy)
+		s.Flag(healthy, n.Health().Status == statusweb.Healthy)
 		s.Number(connections, float64(st.Connections))
 		s.Number(packets, float64(st.ReceivedPackets))
 		s.Number(messages, float64(st.ReceivedMessages))
@@ -39,13 +38,4 @@ func newMetrics(n *Node) *exposition.Exposition {
 			s.Number(levels, float64(count), level)
 		}
 	})
-}
-
-func (n *Node) exposition(ctx *fasthttp.RequestCtx) {
-	if err := n.metrics.Write(ctx); err != nil { // a bug of ours: half of an answer would look like a whole one
-		n.log.Error("cannot answer /metrics", "error", err)
-		reply(ctx, fasthttp.StatusInternalServerError, map[string]string{"error": "internal"})
-		return
-	}
-	ctx.SetContentType(exposition.ContentType)
 }

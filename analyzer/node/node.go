@@ -16,8 +16,7 @@ import (
 	"sluice/analyzer/receive"
 	"sluice/analyzer/record"
 	"sluice/internal/exposition"
-
-	"github.com/valyala/fasthttp"
+	"sluice/internal/statusweb"
 )
 
 // Node is a running analyzer. Safe for concurrent use.
@@ -31,7 +30,7 @@ type Node struct {
 	output   *record.File // nil: none
 
 	listener, httpListener net.Listener
-	web                    *fasthttp.Server
+	web                    *statusweb.Server
 	metrics                *exposition.Exposition
 	serving                sync.WaitGroup
 	leaving                atomic.Bool
