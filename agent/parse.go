@@ -10,8 +10,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"sluice/agent/lines"
 	"sluice/internal/cli"
 	"sluice/rawlog"
@@ -19,13 +17,13 @@ import (
 
 // parseFlags are those of "agent parse".
 type parseFlags struct {
-	Files     []string         `arg:"" optional:"" name:"file" help:"Files to look at; - is standard input."`
-	Lines     int              `short:"n" help:"How many records of each file to show; the summary counts all." default:"10" placeholder:"N"`
-	Timezone  string           `help:"Zone of times that name none." default:"Local" env:"AGENT_TIMEZONE" placeholder:"ZONE"`
-	Now       string           `help:"A time without a year is in the latest year in which it is not after this time. Default: the file's modification time." env:"AGENT_NOW" placeholder:"RFC3339"`
-	Multiline string           `help:"Regular expression of the first line of a record." env:"AGENT_MULTILINE" placeholder:"PATTERN"`
-	MaxLine   cli.Bytes        `help:"Longer records are split." default:"64KiB" env:"AGENT_MAX_LINE" placeholder:"SIZE"`
-	Version   kong.VersionFlag `help:"Print the version and exit."`
+	Files     []string        `arg:"" optional:"" name:"file" help:"Files to look at; - is standard input."`
+	Lines     int             `short:"n" help:"How many records of each file to show; the summary counts all." default:"10" placeholder:"N"`
+	Timezone  string          `help:"Zone of times that name none." default:"Local" env:"AGENT_TIMEZONE" placeholder:"ZONE"`
+	Now       string          `help:"A time without a year is in the latest year in which it is not after this time. Default: the file's modification time." env:"AGENT_NOW" placeholder:"RFC3339"`
+	Multiline string          `help:"Regular expression of the first line of a record." env:"AGENT_MULTILINE" placeholder:"PATTERN"`
+	MaxLine   cli.Bytes       `help:"Longer records are split." default:"64KiB" env:"AGENT_MAX_LINE" placeholder:"SIZE"`
+	Version   cli.VersionFlag `help:"Print the version and exit."`
 }
 
 const parseDescription = `Shows what the agent would make of files, and which share of their lines it understands: those that tell their time, and their level unless their format is known to have none. Nothing is sent.`

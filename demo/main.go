@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"sluice/internal/cli"
 	"sluice/internal/output"
 )
@@ -27,14 +25,14 @@ type options struct {
 	Failover   failoverCmd   `cmd:"" help:"Kill analyzer-2 under load, watch its share move to the others, restart it, watch it come back."`
 	Throughput throughputCmd `cmd:"" help:"Send 2,000 packets over 10 connections, then as many as possible in 5 s."`
 
-	Target    string           `help:"process: everything in this process. compose: the containers of docker-compose.yml, which must be up; failover kills one of them and starts it again." choice:"process,compose" default:"process" env:"DEMO_TARGET"`
-	From      []string         `help:"Send the lines of these log files (glob, repeatable) in place of made-up ones." placeholder:"GLOB"`
-	Host      string           `help:"Address to bind, or where the containers are reached; ports are 9000 and 8000 (distributor), 9001-9004 and 8001-8004 (analyzers)." default:"127.0.0.1" env:"DEMO_HOST"`
-	SlowStart time.Duration    `help:"From the return of an analyzer to its full share." default:"4s" env:"SLOW_START"`
-	AnyPort   bool             `help:"Bind free ports in place of the documented ones." env:"DEMO_ANY_PORT"`
-	LogFormat string           `help:"Log as text or json." choice:"text,json" default:"text" env:"LOG_FORMAT"`
-	LogLevel  string           `help:"Log level: debug, info, warn, error." choice:"debug,info,warn,error" default:"error" env:"LOG_LEVEL"`
-	Version   kong.VersionFlag `help:"Print the version."`
+	Target    string          `help:"process: everything in this process. compose: the containers of docker-compose.yml, which must be up; failover kills one of them and starts it again." choice:"process,compose" default:"process" env:"DEMO_TARGET"`
+	From      []string        `help:"Send the lines of these log files (glob, repeatable) in place of made-up ones." placeholder:"GLOB"`
+	Host      string          `help:"Address to bind, or where the containers are reached; ports are 9000 and 8000 (distributor), 9001-9004 and 8001-8004 (analyzers)." default:"127.0.0.1" env:"DEMO_HOST"`
+	SlowStart time.Duration   `help:"From the return of an analyzer to its full share." default:"4s" env:"SLOW_START"`
+	AnyPort   bool            `help:"Bind free ports in place of the documented ones." env:"DEMO_ANY_PORT"`
+	LogFormat string          `help:"Log as text or json." choice:"text,json" default:"text" env:"LOG_FORMAT"`
+	LogLevel  string          `help:"Log level: debug, info, warn, error." choice:"debug,info,warn,error" default:"error" env:"LOG_LEVEL"`
+	Version   cli.VersionFlag `help:"Print the version."`
 
 	out io.Writer // standard output
 }

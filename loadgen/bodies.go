@@ -16,10 +16,9 @@ import (
 )
 
 const (
-	maxConnections = 1 << 16 // four hex digits of the ids
-
 	// A packet_id is "<run>-<connection>-<number>": 8 random hex digits that
-	// make it unique over runs, 4, and 12. The agent_id is "loadgen-<connection>".
+	// make it unique over runs, 4, which is why there are at most 65,536
+	// connections, and 12. The agent_id is "loadgen-<connection>".
 	runDigits, connDigits, numDigits = 8, 4, 12
 )
 

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"sluice/internal/cli"
 	"sluice/protocol"
 )
@@ -35,10 +33,10 @@ type options struct {
 	ConnectTimeout time.Duration `default:"5" min:"1ms" env:"LOADGEN_CONNECT_TIMEOUT" placeholder:"TIME" help:"Give up if nobody listens at any address for so long."`
 	StallTimeout   time.Duration `default:"30" min:"1ms" env:"LOADGEN_STALL_TIMEOUT" placeholder:"TIME" help:"Give up if no answer arrives for so long."`
 
-	Progress  string           `choice:"auto,always,never" default:"auto" env:"LOADGEN_PROGRESS" help:"Progress bar on standard error: auto (on a terminal), always or never."`
-	LogFormat string           `choice:"text,json" default:"text" env:"LOG_FORMAT" help:"text or json."`
-	LogLevel  string           `choice:"debug,info,warn,error" default:"warn" env:"LOG_LEVEL" help:"debug, info, warn or error."`
-	Version   kong.VersionFlag `help:"Print the version and exit."`
+	Progress  string          `choice:"auto,always,never" default:"auto" env:"LOADGEN_PROGRESS" help:"Progress bar on standard error: auto (on a terminal), always or never."`
+	LogFormat string          `choice:"text,json" default:"text" env:"LOG_FORMAT" help:"text or json."`
+	LogLevel  string          `choice:"debug,info,warn,error" default:"warn" env:"LOG_LEVEL" help:"debug, info, warn or error."`
+	Version   cli.VersionFlag `help:"Print the version and exit."`
 }
 
 // notes follow the flags in --help.

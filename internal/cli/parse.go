@@ -54,7 +54,7 @@ func (p Parsed) Fault(flag, value, text string) Fault {
 // The struct is kong's: fields are flags, named by their tags help, default,
 // env, short, placeholder, negatable. Types are string, bool, int, int64,
 // uint64, float64, time.Duration, [Bytes], [Pair], pointers to them (nil: not
-// given), slices of them, and [kong.VersionFlag]. The tags min and max bound a
+// given), slices of them, and [VersionFlag]. The tags min and max bound a
 // value, and choice lists the strings allowed, separated by commas.
 //
 // The error is an *Errors with every fault there is, which kong alone would not

@@ -8,24 +8,22 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/alecthomas/kong"
 )
 
 type sample struct {
-	Name    string           `help:"A name." default:"anon" env:"SAMPLE_NAME"`
-	Count   int              `short:"n" help:"How many." default:"3" min:"1" max:"9" env:"SAMPLE_COUNT"`
-	Wait    time.Duration    `short:"w" help:"How long." default:"0.5" env:"SAMPLE_WAIT"`
-	Size    Bytes            `help:"How large." default:"64KiB" min:"1KiB" max:"1MiB"`
-	Rate    float64          `help:"How fast." default:"2.5"`
-	Packets uint64           `help:"How many packets."`
-	Kind    string           `help:"Which." choice:"a,b,c" default:"a"`
-	Loud    bool             `short:"v" help:"Loudly." env:"SAMPLE_LOUD"`
-	Hello   bool             `help:"Say hello." default:"true" negatable:""`
-	Label   []Pair           `help:"Labels." env:"SAMPLE_LABEL"`
-	File    []string         `help:"Files." sep:"none"`
-	Since   *time.Duration   `help:"Since when."`
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	Name    string         `help:"A name." default:"anon" env:"SAMPLE_NAME"`
+	Count   int            `short:"n" help:"How many." default:"3" min:"1" max:"9" env:"SAMPLE_COUNT"`
+	Wait    time.Duration  `short:"w" help:"How long." default:"0.5" env:"SAMPLE_WAIT"`
+	Size    Bytes          `help:"How large." default:"64KiB" min:"1KiB" max:"1MiB"`
+	Rate    float64        `help:"How fast." default:"2.5"`
+	Packets uint64         `help:"How many packets."`
+	Kind    string         `help:"Which." choice:"a,b,c" default:"a"`
+	Loud    bool           `short:"v" help:"Loudly." env:"SAMPLE_LOUD"`
+	Hello   bool           `help:"Say hello." default:"true" negatable:""`
+	Label   []Pair         `help:"Labels." env:"SAMPLE_LABEL"`
+	File    []string       `help:"Files." sep:"none"`
+	Since   *time.Duration `help:"Since when."`
+	Version VersionFlag    `help:"Print the version and exit."`
 }
 
 func parseSample(env Environ, args ...string) (sample, Parsed, string, error) {

@@ -14,6 +14,9 @@ import (
 // Bytes is a flag's number of bytes; see [Size].
 type Bytes int
 
+// VersionFlag is a flag that prints name and version of the program.
+type VersionFlag = kong.VersionFlag
+
 // mappers decode every type that Parse knows.
 func (r *reader) mappers() []kong.Option {
 	return []kong.Option{

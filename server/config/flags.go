@@ -1,8 +1,6 @@
 package config
 
 import (
-	"github.com/alecthomas/kong"
-
 	"sluice/internal/cli"
 )
 
@@ -50,8 +48,8 @@ type flags struct {
 
 	Config string `placeholder:"FILE" help:"Configuration file (YAML) with any of these settings: names as here with _ for -. SIGHUP reads it again: analyzers, weights, most limits and the log level change at once, without losing or repeating a packet."`
 
-	Check   bool             `help:"Validate, print the effective configuration and where each value came from, and exit: 0, or 78 if something is wrong."`
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	Check   bool            `help:"Validate, print the effective configuration and where each value came from, and exit: 0, or 78 if something is wrong."`
+	Version cli.VersionFlag `help:"Print the version and exit."`
 }
 
 const description = `Sluice receives log packets from agents and spreads them over analyzers by

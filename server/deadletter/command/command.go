@@ -10,8 +10,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"sluice/internal/cli"
 	"sluice/server/deadletter"
 )
@@ -42,7 +40,7 @@ type commands struct {
 		GiveUp time.Duration `default:"30" placeholder:"D" help:"Stop when nothing has moved for so long."`
 	} `cmd:"" help:"Send the waiting packets to a distributor and remove what was delivered. Only needed for a folder without a server: a running one does it by itself."`
 
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	Version cli.VersionFlag `help:"Print the version and exit."`
 
 	Drop struct {
 		folderFlag
