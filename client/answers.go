@@ -90,6 +90,7 @@ func (c *Client) ack(s *session, ctl *protocol.Control, outs []settled) ([]settl
 	}
 	s.window.Settled(delivered, bytes)
 	if delivered > 0 {
+		s.watch.settled = true
 		c.stats.Delivered += uint64(delivered)
 		c.failures = 0
 		if !c.paused() {

@@ -15,7 +15,7 @@ func BenchmarkPacket(b *testing.B) {
 	told := uint64(0)
 	c := newClient(Config{MaxUnsettled: DefaultMaxUnsettled, MaxBuffer: DefaultMaxBuffer,
 		OnOutcome: func(uint64, Outcome) { told++ }}, defaultTiming())
-	s := c.newSession(nil, "")
+	s := c.newSession(nil)
 	c.session = s
 	body := make([]byte, 200)
 	body[0] = 0x83

@@ -29,6 +29,7 @@ import (
 	"sync"
 	"time"
 
+	"sluice/internal/dial"
 	"sluice/internal/ratelog"
 	"sluice/protocol"
 )
@@ -77,7 +78,11 @@ type Config struct {
 	MaxUnsettled int
 	MaxBuffer    int // bytes held for them. 0: DefaultMaxBuffer
 
-	DialTimeout, MinBackoff, MaxBackoff time.Duration // 0: the defaults
+	// DialTimeout is the limit of one address that a name has. A name lookup has
+	// a limit of its own, half a minute. 0: DefaultDialTimeout.
+	DialTimeout time.Duration
+
+	MinBackoff, MaxBackoff time.Duration // 0: the defaults
 
 	// OnOutcome is told the outcome of each packet, by the tag that Send was
 	// given. It is never called by two goroutines at once. It must return soon,
@@ -86,7 +91,8 @@ type Config struct {
 
 	Logger *slog.Logger // nil: silent
 
-	// Dial replaces net.Dialer, for tests and for unusual transports.
+	// Dial replaces our own way of connecting, for tests and for unusual
+	// transports. It has no limit but its own; ctx ends with the client.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 }
 
@@ -116,6 +122,7 @@ type Stats struct {
 	Busy      uint64 // frames answered busy or unavailable
 	Resends   uint64 // frames that had been sent before
 	Connects  uint64 // connections made
+	TimedOut  uint64 // of them, ended because frames did not get through in time
 	Unsettled int    // packets without an outcome
 	Window    int    // frames in flight that the client allows itself after busy; 0: the credit alone counts
 	Connected bool
@@ -127,6 +134,7 @@ type Client struct {
 	cfg    Config
 	limits timing
 	log    *slog.Logger
+	dialer *dial.Dialer
 
 	ctx    context.Context // ends when nothing is left to do, or Close gives up
 	cancel context.CancelFunc
@@ -163,7 +171,13 @@ type Client struct {
 	window      window // our own, beside the credit
 	pause       pause
 	failures    int // consecutive connections without progress
-	stats       Stats
+
+	// smallSegments is tried by turns when connections stand and full-size
+	// segments do not get through: a path that swallows large packets without a
+	// word, where only smaller ones ever arrive.
+	smallSegments bool
+
+	stats Stats
 }
 
 // New returns a client that is connecting in the background; an address that
@@ -198,6 +212,7 @@ func newClient(cfg Config, limits timing) *Client {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.dialer = dial.New(c.ctx, dial.Limits{Connect: cfg.DialTimeout})
 	c.work.L, c.room.L = &c.mu, &c.mu
 	c.pack.compression = cfg.Compression
 	c.decided = cfg.Compression == protocol.None

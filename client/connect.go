@@ -1,12 +1,12 @@
 package client
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"time"
 
+	"sluice/internal/dial"
 	"sluice/protocol"
 )
 
@@ -30,6 +30,7 @@ var (
 	errDrained      = errors.New("receiver is draining, all answers received")
 	errDrainTimeout = errors.New("receiver is draining, and owes answers too long")
 	errSilence      = errors.New("receiver is silent and does not answer PING")
+	errStuck        = errors.New("nothing that was sent arrives, and nothing comes back")
 	errCompression  = errors.New("receiver does not take the compression in use")
 )
 
@@ -98,7 +99,7 @@ func (c *Client) connectOnce(addr string) error {
 	if err != nil {
 		return err
 	}
-	s := c.newSession(nc, addr)
+	s := c.newSession(nc)
 	c.mu.Lock()
 	if c.dead { // Close gave up meanwhile, and saw no session to close
 		c.mu.Unlock()
@@ -112,20 +113,40 @@ func (c *Client) connectOnce(addr string) error {
 	err = c.serve(s)
 	c.mu.Lock()
 	c.session = nil
+	c.learn(err)
 	c.requeue()
 	c.offerRoom()
 	c.mu.Unlock()
 	return err
 }
 
+// dial connects to one address of the configuration.
 func (c *Client) dial(addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.DialTimeout)
-	defer cancel()
 	if c.cfg.Dial != nil {
-		return c.cfg.Dial(ctx, addr)
+		return c.cfg.Dial(c.ctx, addr)
 	}
-	var d net.Dialer
-	return d.DialContext(ctx, "tcp", addr)
+	if c.smallSegments {
+		return c.dialer.Dial(c.ctx, addr, dial.SmallSegments)
+	}
+	return c.dialer.Dial(c.ctx, addr)
+}
+
+// timedOut says whether a connection ended because what we sent did not get
+// through in time.
+func timedOut(err error) bool {
+	var bye *GoawayError
+	return errors.Is(err, errStuck) || errors.Is(err, errSilence) ||
+		errors.As(err, &bye) && bye.Code == protocol.GoawayIdle
+}
+
+// learn adapts to how a connection ended. With c.mu.
+func (c *Client) learn(err error) {
+	if timedOut(err) {
+		c.stats.TimedOut++
+	}
+	if errors.Is(err, errStuck) {
+		c.smallSegments = !c.smallSegments
+	}
 }
 
 // delay is how long to wait before the next dial: doubling from MinBackoff for

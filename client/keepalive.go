@@ -3,6 +3,7 @@ package client
 import (
 	"time"
 
+	"sluice/internal/sockq"
 	"sluice/protocol"
 )
 
@@ -10,13 +11,15 @@ import (
 type timing struct {
 	tick        time.Duration // how often the rest is looked at
 	pingAfter   time.Duration // nothing received while an answer is due
-	silence     time.Duration // nothing received, PING or not: the peer is dead
-	welcomeWait time.Duration // after HELLO, before data goes on the first credit
-	drainWait   time.Duration // after GOAWAY 0, for the last ACK
+	silence     time.Duration // nothing received and nothing arrived there: the peer is dead
+	welcomeWait time.Duration // after the HELLO has arrived, before data goes on the first credit
+	drainWait   time.Duration // after GOAWAY 0, without any progress towards the last ACK
 }
 
 // defaultTiming keeps to the protocol's rule that silence alone is no reason to
-// send again: a peer that is merely slow answers the PINGs.
+// send again: a peer that is merely slow answers the PINGs. A link that is merely
+// slow does not let them through, because they lie behind data; there the socket
+// tells that bytes still arrive.
 func defaultTiming() timing {
 	return timing{
 		tick:        time.Second / 4,
@@ -30,17 +33,22 @@ func defaultTiming() timing {
 // keepalive watches one session. Reading the clock at a tick, and only noting
 // in between that something was heard, keeps it off the packet path. With c.mu.
 type keepalive struct {
-	heard        bool // since the last tick
-	since        time.Time
-	lastHeard    time.Time
-	lastPing     time.Time
-	drainingFrom time.Time
-	timer        *time.Timer
+	heard     bool // since the last tick
+	moved     bool // bytes that we sent have arrived, since the last tick
+	settled   bool // a packet had its answer, since the last tick
+	lastHeard time.Time
+	lastMoved time.Time // or heard
+	lastPing  time.Time // zero: nothing was asked since something was heard
+	asked     time.Time // since when a PING has been there without an answer
+	arriving  time.Time // the last time that a part of the HELLO was not there yet
+	draining  time.Time // since when no progress was made towards the last ACK
+	sent      sockq.Progress
+	timer     *time.Timer
 }
 
 func (k *keepalive) start(c *Client, s *session) {
-	k.since = time.Now()
-	k.lastHeard = k.since
+	now := time.Now()
+	k.lastHeard, k.lastMoved, k.arriving = now, now, now
 	k.timer = time.AfterFunc(c.limits.tick, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -57,34 +65,65 @@ func (k *keepalive) stop() { k.timer.Stop() }
 // tick looks whether the peer is alive as far as we depend on it. With c.mu.
 func (c *Client) tick(s *session, now time.Time) {
 	k, l := &s.watch, &c.limits
-	if k.heard {
-		k.heard = false
-		k.lastHeard = now
+	var queue sockq.State
+	if !s.ready || s.draining || !k.heard && c.sent > 0 { // in doubt
+		var known bool
+		if queue, known = sockq.Of(s.nc); known && k.sent.Moved(queue) {
+			k.moved = true
+		}
 	}
-	if !s.ready && now.Sub(k.since) >= l.welcomeWait {
+	if k.heard {
+		k.lastHeard, k.lastPing, k.asked = now, time.Time{}, time.Time{}
+	}
+	if k.asked.IsZero() && !k.lastPing.IsZero() && len(s.control) == 0 && queue.Unacked == 0 {
+		k.asked = now
+	}
+	// What arrives there after a PING did proves the peer's kernel alive, not the
+	// peer; our further PINGs would prove it for ever.
+	if k.heard || k.moved && k.asked.IsZero() {
+		k.lastMoved = now
+	}
+	if queue.Unacked > 0 && !s.ready {
+		k.arriving = now
+	}
+	if !s.ready && now.Sub(k.arriving) >= c.welcomeWait() {
 		c.withoutWelcome(s)
 	}
 	if s.draining {
-		if k.drainingFrom.IsZero() {
-			k.drainingFrom = now
+		if k.draining.IsZero() || k.settled || k.moved {
+			k.draining = now
 		}
-		if now.Sub(k.drainingFrom) >= l.drainWait {
+		if now.Sub(k.draining) >= l.drainWait {
 			c.fail(s, errDrainTimeout)
 		}
 	}
-	if c.sent == 0 {
+	k.heard, k.moved, k.settled = false, false, false
+	if c.sent == 0 && s.ready {
 		return
 	}
-	quiet := now.Sub(k.lastHeard)
-	if quiet >= l.silence {
-		c.fail(s, errSilence)
+	if now.Sub(k.lastMoved) >= l.silence || !k.asked.IsZero() && now.Sub(k.asked) >= l.silence-l.pingAfter {
+		if queue.Unacked > 0 {
+			c.fail(s, errStuck)
+		} else {
+			c.fail(s, errSilence)
+		}
 		return
 	}
-	if quiet >= l.pingAfter && now.Sub(k.lastPing) >= l.pingAfter {
+	if c.sent > 0 && now.Sub(k.lastHeard) >= l.pingAfter && now.Sub(k.lastPing) >= l.pingAfter {
 		k.lastPing = now
 		s.control = protocol.AppendPing(s.control, uint64(now.UnixNano()))
 		c.wake()
 	}
+}
+
+// welcomeWait is how long a receiver that has our HELLO may take to answer it. One
+// that is known to compress only has to be alive, because without its word
+// nothing can be sent to it. With c.mu.
+func (c *Client) welcomeWait() time.Duration {
+	if c.compressing {
+		return c.limits.silence
+	}
+	return c.limits.welcomeWait
 }
 
 // withoutWelcome starts on the first credit: the receiver may be one that does

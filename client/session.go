@@ -21,7 +21,6 @@ const minUnsent = 32 << 10
 // nc is written by run's goroutine and read by the reader's.
 type session struct {
 	nc     net.Conn
-	addr   string
 	reader chan struct{} // closed when the reader has ended
 
 	window   protocol.SendWindow
@@ -38,9 +37,9 @@ type session struct {
 	watch keepalive
 }
 
-func (c *Client) newSession(nc net.Conn, addr string) *session {
+func (c *Client) newSession(nc net.Conn) *session {
 	s := &session{
-		nc: nc, addr: addr, reader: make(chan struct{}),
+		nc: nc, reader: make(chan struct{}),
 		window: protocol.NewSendWindow(), first: 1, maxFrame: protocol.DefaultMaxFrame,
 		hello: c.cfg.Hello, ready: !c.cfg.Hello,
 	}

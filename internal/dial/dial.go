@@ -17,6 +17,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -163,3 +164,19 @@ type LookupError struct {
 func (e *LookupError) Error() string { return fmt.Sprintf("lookup %s: %s", e.Host, e.Reason) }
 
 func (e *LookupError) Unwrap() error { return e.Err }
+
+// smallSegment is what the kernel falls back to when it probes for a path's MTU
+// (tcp_base_mss). Probing itself is off by default, and a setting of the machine.
+const smallSegment = 1024
+
+// SmallSegments keeps TCP segments so small, in both directions, that they pass
+// where full-size packets are lost without a word (a tunnel with a smaller MTU,
+// and ICMP filtered). It costs more packets.
+func SmallSegments(d *net.Dialer) {
+	d.Control = func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) {
+			// If it is refused, segments are as large as always.
+			_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, smallSegment)
+		})
+	}
+}
