@@ -103,9 +103,13 @@ func add(a, b client.Stats) client.Stats {
 	b.Busy += a.Busy
 	b.Resends += a.Resends
 	b.Connects += a.Connects
+	b.TimedOut += a.TimedOut
 	b.Unsettled += a.Unsettled
 	return b
 }
+
+// timedOut is how many connections ended because frames did not get through.
+func (l *links) timedOut() uint64 { return l.stats().TimedOut }
 
 func (l *links) stats() client.Stats {
 	l.mu.Lock()

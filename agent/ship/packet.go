@@ -76,6 +76,7 @@ type Packet struct {
 	Records int // set when it was encoded
 	Body    int // bytes of it
 	seq     uint64
+	handed  time.Time // to the client
 }
 
 // appendID writes the packet's id: agent, origin, start and end.

@@ -55,6 +55,7 @@ type Counts struct {
 type Shipper struct {
 	cfg     Config
 	links   *links
+	pace    *pace
 	work    chan *Packet
 	buffers chan []byte
 	changed chan struct{} // something was settled, or a buffer came free
@@ -85,7 +86,7 @@ type settled struct {
 func New(cfg Config) (*Shipper, error) {
 	count := max(minBuffers, min(maxBuffers, cfg.Memory/8/cfg.Buffer))
 	s := &Shipper{
-		cfg: cfg, work: make(chan *Packet, count), buffers: make(chan []byte, count),
+		cfg: cfg, pace: newPace(cfg.Buffer), work: make(chan *Packet, count), buffers: make(chan []byte, count),
 		changed: make(chan struct{}, 1), wake: make(chan struct{}, 1), ended: make(chan struct{}),
 		flights: map[uint64]*Packet{},
 	}
@@ -105,6 +106,10 @@ func New(cfg Config) (*Shipper, error) {
 	go s.settleAll()
 	return s, nil
 }
+
+// Batch is how many raw bytes the next packet is to have, at most Config.Buffer.
+// It is a wish: one record may have more.
+func (s *Shipper) Batch() int { return s.pace.now(time.Now(), s.links.timedOut) }
 
 // TryBuffer returns a raw buffer of Config.Buffer bytes, nil if none is free.
 func (s *Shipper) TryBuffer() []byte {
@@ -184,6 +189,7 @@ func (s *Shipper) send(p *Packet, body []byte, understood int) {
 	s.turn.Unlock()
 	s.mu.Lock()
 	s.flights[p.seq] = p
+	p.handed = time.Now()
 	s.counts.Encoded += uint64(p.Records)
 	s.counts.Understood += uint64(understood)
 	s.mu.Unlock()
@@ -207,6 +213,7 @@ func (s *Shipper) outcome(tag uint64, o client.Outcome) {
 		s.settled = append(s.settled, settled{p, o})
 		switch {
 		case o.Delivered:
+			s.pace.delivered(int(p.End-p.Start), time.Since(p.handed))
 			s.counts.Packets++
 			s.counts.Bytes += uint64(p.End - p.Start)
 			s.counts.Records += uint64(p.Records)

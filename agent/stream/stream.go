@@ -242,9 +242,13 @@ type pending struct {
 // add takes as much of b as fits, and ships what is full.
 func (p *pending) add(b []byte) (int, error) {
 	p.grew = time.Now()
-	n := min(len(b), p.c.s.cfg.Batch-len(p.buf))
+	full := min(p.c.s.cfg.Batch, p.c.s.cfg.Shipper.Batch())
+	if len(p.buf) >= full { // of one record that is longer than packets are to be
+		full = p.c.s.cfg.Batch
+	}
+	n := min(len(b), full-len(p.buf))
 	p.buf = append(p.buf, b[:n]...)
-	if len(p.buf) < p.c.s.cfg.Batch {
+	if len(p.buf) < full {
 		return n, nil
 	}
 	return n, p.ship(lines.Hold)

@@ -162,7 +162,7 @@ func (f *File) ship(pr progress, now time.Time) bool {
 	if !due || size == f.tried && flush == f.triedAs {
 		return false
 	}
-	want := min(left, int64(f.batch))
+	want := min(left, int64(f.packetBytes()))
 	if len(f.cuts) > 0 {
 		want = f.cuts[0] - f.pos
 	}
@@ -183,6 +183,9 @@ func (f *File) ship(pr progress, now time.Time) bool {
 	return f.shipRead(buf, int(want), flush, now)
 }
 
+// packetBytes is how many raw bytes the next packet is to have.
+func (f *File) packetBytes() int { return min(f.batch, f.t.cfg.Shipper.Batch()) }
+
 // urgency says how much may be taken, and whether it is time to read.
 func (f *File) urgency(left int64, now time.Time) (flush lines.Flush, due bool) {
 	c := &f.t.cfg
@@ -195,7 +198,7 @@ func (f *File) urgency(left int64, now time.Time) (flush lines.Flush, due bool) 
 	case c.Splitter.First != nil && now.Sub(f.grew) >= c.Hold:
 		flush = lines.Lines
 	}
-	if c.Once || len(f.cuts) > 0 || left >= int64(f.batch) || flush == lines.All {
+	if c.Once || len(f.cuts) > 0 || left >= int64(f.packetBytes()) || flush == lines.All {
 		return flush, true
 	}
 	if c.Splitter.First != nil && flush == lines.Hold {
