@@ -11,15 +11,17 @@ const (
 	// its earlier losses to be forgiven.
 	steadyAfter = 10 * time.Second
 
-	// longestFlapPause is where the pauses between returns end.
+	// firstFlapPause is after the second loss, and longestFlapPause is where the
+	// doubling ends. The first loss costs only firstPause: a restart is no flapping.
+	firstFlapPause   = time.Second
 	longestFlapPause = time.Minute
 )
 
 // flap holds off an analyzer that comes back and is lost again. Each return costs
 // its loops what they hand to it, and what was in flight is sent to others late;
 // an analyzer behind a path that swallows large packets passes every check and
-// fails under the first load, for ever. So the pause doubles with each loss, from
-// firstPause to a minute, and the time that it stood pays losses back.
+// fails under the first load, for ever. So the pause doubles with each loss, up to
+// a minute, and the time that it stood pays losses back.
 //
 // It is one for all loops: an analyzer is in use while every loop has a link, so
 // that is when its standing counts, and what follows from one loss is one loss.
@@ -62,12 +64,20 @@ func (f *flap) lost(loop int, now time.Time) {
 	if !since.After(f.counted) {
 		return // lost in the wake of the one that was counted
 	}
-	pause := longestFlapPause
-	if f.losses < 10 {
-		pause = min(pause, firstPause<<f.losses)
-	}
+	pause := flapPause(f.losses)
 	f.losses++
 	f.counted, f.until = now, now.Add(pause/2+rand.N(pause/2))
+}
+
+// flapPause is the longest pause after so many earlier losses.
+func flapPause(losses int) time.Duration {
+	switch {
+	case losses == 0:
+		return firstPause
+	case losses > 6:
+		return longestFlapPause
+	}
+	return firstFlapPause << (losses - 1)
 }
 
 // wait is how much longer the analyzer is not to be dialled.

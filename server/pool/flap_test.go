@@ -29,10 +29,7 @@ func TestAFlappingAnalyzerSettlesAtOneTryAMinute(t *testing.T) {
 	f, now := &flap{lines: 2}, time.Unix(1e9, 0)
 	pauses := flaps(f, &now, 20, 4*time.Second)
 	for i, p := range pauses {
-		longest := longestFlapPause
-		if i < 10 {
-			longest = min(longest, firstPause<<i)
-		}
+		longest := flapPause(i)
 		if p < longest/2 || p > longest {
 			t.Errorf("pause %d is %s, want %s to %s", i, p, longest/2, longest)
 		}
@@ -45,7 +42,10 @@ func TestStandingPaysLossesBack(t *testing.T) {
 	if p := flaps(f, &now, 1, 20*steadyAfter); p[0] > firstPause {
 		t.Errorf("%s after it stood for long, want at most %s", p[0], firstPause)
 	}
-	if p := flaps(f, &now, 10, steadyAfter); p[9] > 2*firstPause {
+	if last := flapPause(19); last != time.Minute {
+		t.Errorf("settles at %s", last)
+	}
+	if p := flaps(f, &now, 10, steadyAfter); p[9] > firstFlapPause {
 		t.Errorf("an analyzer that stands for %s each time waits %s", steadyAfter, p[9])
 	}
 }
