@@ -75,6 +75,10 @@ type Hello struct {
 	Version int
 	Agent   string // at most MaxIDBytes
 	Token   string
+
+	// Via are the identities of the distributors that packets of this connection
+	// may have passed; none: the sender is an agent. At most MaxHops of them.
+	Via []string
 }
 
 // Welcome is what a receiver offers: the version that rules, the first credit
@@ -85,7 +89,17 @@ type Welcome struct {
 	Frames, Bytes uint64 // absolute credit
 	MaxFrame      int    // bytes of body
 	Compression   []Compression
+
+	// Reach are the identities of the distributors that packets of this connection
+	// may get to; none: the receiver is an analyzer. At most MaxHops of them.
+	Reach []string
 }
+
+// Bounds of what HELLO and WELCOME tell of distributors.
+const (
+	MaxHops     = 32 // identities that count; further ones are ignored
+	MaxHopBytes = 64 // of one identity
+)
 
 // Control is any control frame; Op says which fields count.
 type Control struct {
@@ -173,7 +187,7 @@ func (p *controlParser) nack(c *Control) {
 // hello reads the map of a HELLO. v is required; keys that are not known are
 // ignored.
 func (p *controlParser) hello(h *Hello) {
-	const sawVersion, sawAgent, sawToken = 1, 2, 4
+	const sawVersion, sawAgent, sawToken, sawVia = 1, 2, 4, 8
 	seen := 0
 	for pairs := p.pairs(); pairs > 0 && p.fault == ok; pairs-- {
 		switch string(p.key()) {
@@ -189,6 +203,9 @@ func (p *controlParser) hello(h *Hello) {
 		case "token":
 			p.once(&seen, sawToken)
 			h.Token = string(p.mapStr())
+		case "via":
+			p.once(&seen, sawVia)
+			h.Via = p.hops()
 		default:
 			p.mapValue()
 		}
@@ -201,7 +218,7 @@ func (p *controlParser) hello(h *Hello) {
 // welcome reads the map of a WELCOME. v is required. What else is absent is
 // what holds without a WELCOME, so that an analyzer of a page may say {"v": 1}.
 func (p *controlParser) welcome(w *Welcome) {
-	const sawVersion, sawServer, sawFrames, sawBytes, sawMaxFrame, sawCompression = 1, 2, 4, 8, 16, 32
+	const sawVersion, sawServer, sawFrames, sawBytes, sawMaxFrame, sawCompression, sawReach = 1, 2, 4, 8, 16, 32, 64
 	w.Frames, w.Bytes, w.MaxFrame = FirstCreditFrames, FirstCreditBytes, DefaultMaxFrame
 	seen := 0
 	for pairs := p.pairs(); pairs > 0 && p.fault == ok; pairs-- {
@@ -227,6 +244,9 @@ func (p *controlParser) welcome(w *Welcome) {
 		case "compression":
 			p.once(&seen, sawCompression)
 			w.Compression = p.compressions()
+		case "reach":
+			p.once(&seen, sawReach)
+			w.Reach = p.hops()
 		default:
 			p.mapValue()
 		}
@@ -257,4 +277,28 @@ func (p *controlParser) compressions() []Compression {
 		}
 	}
 	return known
+}
+
+// hops reads identities of distributors.
+func (p *controlParser) hops() []string {
+	if p.fault != ok {
+		return nil
+	}
+	count, i, r := arrayHead(p.b, p.i)
+	if r != ok {
+		p.fault = r
+		return nil
+	}
+	p.i = i
+	var ids []string
+	for ; count > 0 && p.fault == ok; count-- {
+		id := p.mapStr()
+		if p.fault == ok && (len(id) == 0 || len(id) > MaxHopBytes) {
+			p.fail(outOfRange)
+		}
+		if p.fault == ok && len(ids) < MaxHops {
+			ids = append(ids, string(id))
+		}
+	}
+	return ids
 }

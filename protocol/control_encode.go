@@ -23,8 +23,8 @@ func seal(dst []byte, at int) []byte {
 	return dst
 }
 
-// AppendHello appends [1, {v, agent, token}]; an empty agent or token is left
-// out. Agent and token together must stay below [MaxControlFrame].
+// AppendHello appends [1, {v, agent, token, via}]; what is empty is left out. All
+// together must stay below [MaxControlFrame].
 func AppendHello(dst []byte, h Hello) []byte {
 	dst, at := open(dst)
 	pairs := 1
@@ -32,6 +32,9 @@ func AppendHello(dst []byte, h Hello) []byte {
 		pairs++
 	}
 	if h.Token != "" {
+		pairs++
+	}
+	if len(h.Via) > 0 {
 		pairs++
 	}
 	dst = msgpack.AppendMapHead(append(dst, 0x92, byte(OpHello)), pairs)
@@ -42,13 +45,21 @@ func AppendHello(dst []byte, h Hello) []byte {
 	if h.Token != "" {
 		dst = msgpack.AppendStr(append(dst, "\xa5token"...), h.Token)
 	}
+	if len(h.Via) > 0 {
+		dst = appendHops(append(dst, "\xa3via"...), h.Via)
+	}
 	return seal(dst, at)
 }
 
-// AppendWelcome appends [2, {v, server, frames, bytes, max_frame, compression}].
+// AppendWelcome appends [2, {v, server, frames, bytes, max_frame, compression,
+// reach}]; an empty reach is left out.
 func AppendWelcome(dst []byte, w Welcome) []byte {
 	dst, at := open(dst)
-	dst = append(dst, 0x92, byte(OpWelcome), 0x86)
+	pairs := 6
+	if len(w.Reach) > 0 {
+		pairs++
+	}
+	dst = msgpack.AppendMapHead(append(dst, 0x92, byte(OpWelcome)), pairs)
 	dst = msgpack.AppendUint(append(dst, "\xa1v"...), uint64(w.Version))
 	dst = msgpack.AppendStr(append(dst, "\xa6server"...), w.Server)
 	dst = msgpack.AppendUint(append(dst, "\xa6frames"...), w.Frames)
@@ -58,7 +69,20 @@ func AppendWelcome(dst []byte, w Welcome) []byte {
 	for _, c := range w.Compression {
 		dst = msgpack.AppendStr(dst, c.String())
 	}
+	if len(w.Reach) > 0 {
+		dst = appendHops(append(dst, "\xa5reach"...), w.Reach)
+	}
 	return seal(dst, at)
+}
+
+// appendHops appends at most MaxHops identities, the first ones.
+func appendHops(dst []byte, ids []string) []byte {
+	ids = ids[:min(len(ids), MaxHops)]
+	dst = msgpack.AppendArrayHead(dst, len(ids))
+	for _, id := range ids {
+		dst = msgpack.AppendStr(dst, id)
+	}
+	return dst
 }
 
 // AppendAck appends [3, n, frames, bytes]: all up to n is settled, and frames
