@@ -284,7 +284,7 @@ func (p *controlParser) hops() []string {
 	if p.fault != ok {
 		return nil
 	}
-	count, i, r := arrayHead(p.b, p.i)
+	count, i, r := msgpack.ArrayHead(p.b, p.i)
 	if r != ok {
 		p.fault = r
 		return nil

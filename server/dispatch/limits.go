@@ -41,9 +41,23 @@ type Config struct {
 	FirstFrame   time.Duration // longest time for the first frame of a connection to come
 	IdlePlain    time.Duration // a sender that said no HELLO and is silent for so long is hung up on; 0: never
 
+	Lineage Lineage // looks for forwarding loops; nil: nobody does
+
 	Strict bool  // a frame waits for the analyzer that was picked for it
 	Route  Route // what the pick depends on
 	Name   string
+}
+
+// Lineage knows which distributors are before and behind this one, and refuses a
+// connection that would close a loop; server/lineage is the one that is used.
+// Must be safe for concurrent use: all cores have the same one.
+type Lineage interface {
+	Via() []string
+	Reach() []string
+	AddSender(key any, via []string) error
+	DropSender(key any)
+	AddReceiver(key any, reach []string) error
+	DropReceiver(key any)
 }
 
 // Route says what an analyzer is picked by.

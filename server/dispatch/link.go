@@ -102,7 +102,11 @@ func (l *Link) Opened(conn any) {
 	l.pingedAt, l.pausedTill = 0, 0
 	l.movedAt, l.moved = 0, 0
 	l.late, l.suspect, l.draining = false, false, false
-	l.control = protocol.AppendHello(l.control[:0], protocol.Hello{Version: protocol.Version, Agent: c.cfg.Name})
+	hello := protocol.Hello{Version: protocol.Version, Agent: c.cfg.Name}
+	if c.cfg.Lineage != nil {
+		hello.Via = c.cfg.Lineage.Via()
+	}
+	l.control = protocol.AppendHello(l.control[:0], hello)
 	l.touch()
 }
 
@@ -121,6 +125,9 @@ func (l *Link) Lost(reason string) {
 	}
 	l.state, l.Conn = linkClosed, nil
 	l.control, l.partial = l.control[:0], nil
+	if lineage := l.core.cfg.Lineage; lineage != nil {
+		lineage.DropReceiver(l)
+	}
 	l.reclaimAll()
 	l.tell(LinkIsLost, l.reason)
 	l.core.drainQueue()

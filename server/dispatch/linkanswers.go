@@ -113,6 +113,12 @@ func (l *Link) welcomed(w *protocol.Welcome) {
 			return
 		}
 	}
+	if cfg.Lineage != nil {
+		if err := cfg.Lineage.AddReceiver(l, w.Reach); err != nil {
+			l.giveUp(err.Error())
+			return
+		}
+	}
 	l.flight.Raise(w.Frames, w.Bytes)
 	l.state = linkReady
 	l.tell(LinkIsReady, "")

@@ -51,6 +51,9 @@ func (m *Monitor) leave(loop, analyzer int, phase linkPhase, reason string) {
 		if phase == linkGone {
 			t.failures++
 		}
+		if phase == linkGone && l.phase == linkGone { // it never carried data
+			m.complain(t, t.lastError)
+		}
 		*l = link{phase: phase}
 	})
 }
@@ -63,14 +66,20 @@ func (m *Monitor) Failed(analyzer int, err error) {
 	t := &m.targets[analyzer]
 	t.lastError = err.Error()
 	t.failures++
+	m.complain(t, t.lastError)
+}
+
+// complain logs why an analyzer cannot be used, once for each kind of reason. With
+// m.mu.
+func (m *Monitor) complain(t *target, why string) {
 	if m.silent || t.left {
 		return
 	}
-	news, suppressed := t.dials.IsNews(t.lastError)
+	news, suppressed := t.dials.IsNews(why)
 	if !news {
 		return
 	}
-	args := []any{"analyzer", t.name, "error", err}
+	args := []any{"analyzer", t.name, "error", why}
 	if suppressed > 0 {
 		args = append(args, "suppressed", suppressed)
 	}

@@ -21,6 +21,7 @@ import (
 	"sluice/server/dispatch"
 	"sluice/server/health"
 	"sluice/server/intake"
+	"sluice/server/lineage"
 	"sluice/server/listener"
 	"sluice/server/loop"
 	"sluice/server/pool"
@@ -122,6 +123,7 @@ func (n *Node) startLoops() error {
 	cfg := n.cfg.Load()
 	workers := cfg.Loops(runtime.GOMAXPROCS(0))
 	dc := dispatchConfig(cfg)
+	dc.Lineage = lineage.New()
 	n.shared = dispatch.NewShared(dc, len(cfg.Analyzers))
 	n.cells = make([]stats.Cell, workers)
 	names, weights := make([]string, len(cfg.Analyzers)), make([]float64, len(cfg.Analyzers))

@@ -115,15 +115,26 @@ func (a *Agent) greet(h *protocol.Hello) {
 		a.hangUp(protocol.GoawayProtocol, "no common version")
 		return
 	}
+	if len(h.Via) > 0 && w.cfg.Lineage != nil {
+		if err := w.cfg.Lineage.AddSender(a, h.Via); err != nil {
+			a.hangUp(protocol.GoawayProtocol, err.Error())
+			return
+		}
+		a.forwards = true
+	}
 	a.hello = true
 	if w.cfg.Idle > 0 {
 		w.lookBy(a, w.core.Now()+w.cfg.Idle)
 	}
 	frames, bytes := a.source.FirstCredit()
-	a.answers = protocol.AppendWelcome(a.answers, protocol.Welcome{
+	welcome := protocol.Welcome{
 		Version: protocol.Version, Server: w.cfg.Name,
 		Frames: frames, Bytes: bytes, MaxFrame: w.cfg.MaxFrame,
 		Compression: dispatch.Accepted,
-	})
+	}
+	if a.forwards {
+		welcome.Reach = w.cfg.Lineage.Reach()
+	}
+	a.answers = protocol.AppendWelcome(a.answers, welcome)
 	a.touch()
 }

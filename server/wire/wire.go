@@ -76,6 +76,7 @@ type Agent struct {
 	discard int    // body bytes still to come of a frame that was refused by its header
 
 	hello    bool // said HELLO
+	forwards bool // its HELLO named distributors
 	spoke    bool // sent any frame, so that HELLO is out of place
 	gone     bool // the connection is closed
 	closing  bool // the final frames are said: nothing more is read
@@ -117,6 +118,9 @@ func (a *Agent) Lost() {
 	a.dropPartial()
 	a.answers, a.nack = nil, pendingRefuse{}
 	a.owe(0)
+	if a.forwards {
+		a.home.cfg.Lineage.DropSender(a)
+	}
 	a.source.Close()
 }
 
