@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"sync"
 	"time"
+
+	"sluice/internal/dial"
 )
 
 // conn is one connection's worth of load, of either protocol.
@@ -83,29 +84,26 @@ func (e *StallError) Error() string {
 
 func (e *StallError) Unwrap() error { return e.Last }
 
-// reach waits until somebody listens at one of the addresses.
+// reach waits until somebody listens at one of the addresses. The limit is each
+// address's own, and of trying again; a slow name lookup does not use it up.
 func reach(ctx context.Context, o *options) error {
 	timeout := o.ConnectTimeout
-	limit, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	var last error
-	for try := 0; ; try++ {
+	dialer := dial.New(ctx, dial.Limits{Connect: timeout})
+	for began, try := time.Now(), 0; ; try++ {
 		addr := o.Addr[try%len(o.Addr)]
-		var d net.Dialer
-		nc, err := d.DialContext(limit, "tcp", addr)
+		nc, err := dialer.Dial(ctx, addr)
 		if err == nil {
 			return nc.Close()
 		}
-		if last == nil || limit.Err() == nil {
-			last = fmt.Errorf("cannot reach %s within %s: %w", addr, timeout, err)
+		if ctx.Err() != nil || try+1 >= len(o.Addr) && time.Since(began) >= timeout {
+			return fmt.Errorf("cannot reach %s within %s: %w", addr, timeout, err)
 		}
 		t := time.NewTimer(100 * time.Millisecond)
 		select {
-		case <-limit.Done():
-			t.Stop()
-			return last
+		case <-ctx.Done():
 		case <-t.C:
 		}
+		t.Stop()
 	}
 }
 
@@ -114,7 +112,7 @@ func generate(ctx context.Context, o *options, b *bodies, log *slog.Logger, stde
 	p := newPlan(o, b)
 	conns := make([]conn, 0, o.Connections)
 	for id := range o.Connections {
-		c, err := dial(o, id, p, b, log)
+		c, err := newConn(o, id, p, b, log)
 		if err != nil {
 			return &result{}, err
 		}
@@ -154,7 +152,7 @@ func generate(ctx context.Context, o *options, b *bodies, log *slog.Logger, stde
 	return res, errors.Join(append(errs, context.Cause(draining))...)
 }
 
-func dial(o *options, id int, p *plan, b *bodies, log *slog.Logger) (conn, error) {
+func newConn(o *options, id int, p *plan, b *bodies, log *slog.Logger) (conn, error) {
 	if o.Proto == "http" {
 		return newHTTPConn(o, id, p, b)
 	}
