@@ -148,6 +148,7 @@ func (in *Intake) Dispatch() {
 	in.in, in.spare = in.spare[:0], nil
 	in.state = asleep
 	in.busy = len(list) > 1
+	left := in.takeLeft()
 	in.mu.Unlock()
 	for i, b := range list {
 		list[i] = nil
@@ -162,6 +163,24 @@ func (in *Intake) Dispatch() {
 	in.mu.Lock()
 	in.spare = list[:0]
 	in.mu.Unlock()
+	letGo(left)
+}
+
+// takeLeft takes the sources that were closed. What each of them submitted lies
+// here or was dispatched: it has to be dispatched before the source is let go of.
+// For who holds mu.
+func (in *Intake) takeLeft() []*Source {
+	left := in.left
+	in.left = nil
+	return left
+}
+
+func letGo(left []*Source) {
+	for _, s := range left {
+		if s.source != nil {
+			s.source.Close()
+		}
+	}
 }
 
 func (in *Intake) recycle(b *batch) {
@@ -183,19 +202,13 @@ func (in *Intake) watch(s *Source) {
 // Tick lets go of sources whose users have closed them. For the loop, between
 // turns.
 func (in *Intake) Tick() {
+	var left []*Source
 	in.mu.Lock()
-	left := in.left
-	if len(in.in) > 0 {
-		left = nil // what they submitted comes first
-	} else {
-		in.left = nil
+	if len(in.in) == 0 { // else with what lies here, which under load is always something
+		left = in.takeLeft()
 	}
 	in.mu.Unlock()
-	for _, s := range left {
-		if s.source != nil {
-			s.source.Close()
-		}
-	}
+	letGo(left)
 	in.Judge()
 }
 

@@ -238,3 +238,24 @@ func TestPartiesOutliveTheirSources(t *testing.T) {
 		t.Errorf("%d are unsettled", n)
 	}
 }
+
+// A source whose user has closed it is let go of also when something lies in the
+// mail at every tick, as under load.
+func TestSourcesAreLetGoOfUnderLoad(t *testing.T) {
+	w := newWorld(t, nil, 1)
+	s, others := w.pump.Intake().NewSource(netip.Addr{}, nil), w.pump.Intake().NewSource(netip.Addr{}, nil)
+	s.Submit(batch(1), 1, 0, nil)
+	w.pump.ReadMail()
+	others.Submit(batch(1), 1, 0, nil)
+	s.Close()
+	w.pump.Tick()
+	w.pump.ReadMail()
+	others.Submit(batch(1), 1, 0, nil)
+	w.pump.Tick()
+	w.pump.Received(w.links[0].conn, protocol.AppendNack(nil, 1, protocol.NackInvalid, 0, "", 1))
+	var n dispatch.Counters
+	w.pump.Snapshot(&n)
+	if n.Abandoned != 1 { // its sender is gone
+		t.Errorf("a source that was closed is still there: %+v", n)
+	}
+}
