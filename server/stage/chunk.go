@@ -102,7 +102,17 @@ func (a *appender) tryCopy(frame []byte, force bool) (chunk, offset uint32, ok b
 	ch.buf = ch.buf[:at+len(frame)]
 	copy(ch.buf[at:], frame)
 	ch.refs++
-	return a.tail, uint32(at), true
+	chunk = a.tail
+	a.closeLarge()
+	return chunk, uint32(at), true
+}
+
+// closeLarge gives back a chunk that was made for one large frame: an idle link
+// must not hold so much of the budget.
+func (a *appender) closeLarge() {
+	if cap(a.to.buf) > ChunkBytes {
+		a.close()
+	}
 }
 
 // tryExtend returns a chunk with room for size bytes at its end; nil if the

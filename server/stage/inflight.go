@@ -133,6 +133,7 @@ func (f *InFlight) TryAppendSpan(data []byte, sizes []uint32, source uint32, num
 	f.n += frames
 	f.bytes += bytes
 	f.live += frames
+	f.closeLarge()
 	return frames, bytes
 }
 
