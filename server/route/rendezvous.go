@@ -60,6 +60,11 @@ func keyTargets(weights []float64) []keyedTarget {
 	return targets
 }
 
+// golden is 2^64 divided by the golden ratio, rounded to an odd number: the
+// usual multiplier of hashing by multiplication (Knuth). To change it is to
+// move every key.
+const golden = 0x9E3779B97F4A7C15
+
 // hash is deterministic on purpose: two distributors must send one agent's
 // packets to the same analyzer. It need not resist an attacker: who can choose
 // keys can choose the analyzer by sending more to it, too.

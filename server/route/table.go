@@ -14,15 +14,13 @@ import (
 	"math/bits"
 )
 
-// MaxTargets is the largest number of analyzers a Table can hold. It keeps
-// MaxTargets × columnUnits within 64 bits, see NewTable.
+// MaxTargets is the largest number of analyzers a Table can hold.
 const MaxTargets = 1024
 
-// columnBits is the resolution of one column of the alias table: a share is
-// kept to 2^-53 of a column, which is all that a float64 weight says anyway.
-const columnBits = 53
-
-const columnUnits = uint64(1) << columnBits
+// columnsPerTarget keeps boundaries apart: with equal weights none of the
+// columns holds two, and a pick is nearly always decided by its column. A
+// table of MaxTargets has 8,192 columns of 16 bytes, 128 KiB.
+const columnsPerTarget = 8
 
 // WeightError says which weight cannot be used, and why. Index is -1 when the
 // number of weights is what is wrong. Immutable.
@@ -38,32 +36,54 @@ func (e *WeightError) Error() string {
 	return fmt.Sprintf("route: weight %d %s", e.Index, e.Reason)
 }
 
-// Table is Walker's alias table over the effective weights of the analyzers,
-// built with Vose's method: an array of as many columns as there are
-// analyzers, each split between at most two of them, so that a pick is one
-// multiplication and one comparison however many analyzers there are
-// (A. J. Walker 1977; M. D. Vose, "A Linear Algorithm For Generating Random
-// Numbers With a Given Distribution", 1991).
+// Table is an alias table over the effective weights of the analyzers: an array
+// of columns of equal width, each with a coin that says whether the point is
+// its first owner's or the other's. A pick is one shift, one load and one
+// comparison however many analyzers there are.
 //
-// The obvious way, a sorted list of cumulative weights, costs a search per
-// packet. The usual alias table is built in floating point, and then rounding
-// can leave a column without a partner, and an analyzer of weight zero with a
-// sliver of it. This one is built in integers whose sum is exactly that of the
-// columns, so nothing is ever left over: a weight of zero is never picked.
+// The usual alias table (A. J. Walker 1977; M. D. Vose 1991) has one column for
+// each analyzer and fills up what a small weight leaves with a piece of a large
+// one. That is enough for random points. For those of a Sequence it is not: a
+// large weight is scattered over up to as many pieces as there are analyzers,
+// the pieces lie at regular distances, and at some numbers of analyzers (34,
+// 89, 610: Fibonacci numbers) their errors add up to hundreds of packets.
+//
+// Here each analyzer owns one interval. They lie side by side over [0, 1), in
+// the order of the analyzers, and this is cut into columns, a power of two and
+// at least eight times as many as analyzers. So most columns have one owner,
+// others hold one boundary: its owner below, the next one above. Where several
+// small weights meet in one column, either side may be another column, with a
+// boundary further on: a tree of ten at most. Points fall there as rarely as
+// the column is narrow, so that a pick looks at 1 + log2(1024)/8 columns on
+// average at most, whatever the weights.
+//
+// Boundaries are integers, 2^-64ths of the whole, and the intervals fill it
+// exactly: a weight of zero has no interval and is never picked.
 //
 // A change of weight or health is a new Table, swapped behind an atomic
 // pointer by its owner. Immutable.
 type Table struct {
-	columns []column
+	columns []column // a power of two
+	shift   uint8    // a point without its last shift bits is its column's index
+	crowded []column // where a column refers to if several boundaries meet in it
 	shares  []float64
 	keyed   []keyedTarget
 }
 
-// column: a coin below threshold stays, any other goes to alias. Immutable.
+// column: a point below threshold is the owner's, any other the alias's. Each is
+// the index of a target or, below zero, the complement of that of a crowded
+// column, in which to look again. Immutable.
 type column struct {
 	threshold uint64
-	stay      int32
+	owner     int32
 	alias     int32
+}
+
+// boundary is where a target's interval begins: at the first point that is its
+// own. Immutable.
+type boundary struct {
+	at     uint64
+	target int32
 }
 
 // NewTable builds the table for weights that are finite and at least zero, at
@@ -89,66 +109,85 @@ func NewTable(weights []float64) (*Table, error) {
 	if len(weights) == 0 || weights[largest] == 0 {
 		return t, nil
 	}
-	units := quantise(weights, largest)
-	total := float64(columnUnits) * float64(len(weights))
-	for i, n := range units {
-		t.shares[i] = float64(n) / total
-	}
-	t.columns = fillColumns(units)
 	t.keyed = keyTargets(weights)
+	t.cut(t.layOut(weights, largest))
 	return t, nil
 }
 
-// quantise gives every weight its integer number of units, len(weights) full
-// columns in all. What rounding leaves over goes to the largest weight, which
-// has at least one whole column and so neither notices nor can go below zero.
-func quantise(weights []float64, largest int) []uint64 {
+// layOut gives every weight its interval and share. An interval is a whole
+// number of 2^-64ths. What rounding leaves over goes to the largest weight,
+// which has at least the MaxTargets-th part of all and does not notice. A
+// weight below 2^-64 of all of them has no interval.
+func (t *Table) layOut(weights []float64, largest int) []boundary {
 	// Dividing by the largest first keeps a sum of huge weights finite.
 	sum := 0.0
 	for _, w := range weights {
 		sum += w / weights[largest]
 	}
-	total := uint64(len(weights)) << columnBits
-	units := make([]uint64, len(weights))
-	used := uint64(0)
+	widths := make([]uint64, len(weights))
+	others := uint64(0)
 	for i, w := range weights {
-		units[i] = uint64(w / weights[largest] / sum * float64(total))
-		used += units[i]
+		if i != largest {
+			widths[i] = uint64(w / weights[largest] / sum * 0x1p64)
+			others += widths[i]
+		}
 	}
-	units[largest] += total - used // wraps to a subtraction when rounding gave too much
-	return units
+	widths[largest] = -others // 2^64 less the others; 0 is all of it
+	var all []boundary
+	at := uint64(0)
+	for i, width := range widths {
+		if width == 0 && i != largest {
+			continue
+		}
+		t.shares[i] = float64(width) * 0x1p-64
+		if width == 0 {
+			t.shares[i] = 1
+		}
+		all = append(all, boundary{at: at, target: int32(i)})
+		at += width
+	}
+	return all
 }
 
-// fillColumns is Vose's method in integers. Every step takes one target that
-// has less than a column left and fills its column up from one that has more.
-// The sum is exact, so whoever remains has exactly one column.
-func fillColumns(units []uint64) []column {
-	columns := make([]column, len(units))
-	rest := append([]uint64(nil), units...)
-	var small, large []int32
-	for i := len(rest) - 1; i >= 0; i-- {
-		columns[i] = column{threshold: math.MaxUint64, stay: int32(i), alias: int32(i)}
-		switch {
-		case rest[i] < columnUnits:
-			small = append(small, int32(i))
-		case rest[i] > columnUnits:
-			large = append(large, int32(i))
+// cut makes the columns of intervals that lie side by side.
+func (t *Table) cut(intervals []boundary) {
+	log := bits.Len(uint(len(intervals)*columnsPerTarget - 1))
+	t.columns = make([]column, 1<<log)
+	t.shift = uint8(64 - log)
+	width := uint64(1) << (64 - log)
+	for c := range t.columns {
+		first := uint64(c) * width
+		last := first + (width - 1)
+		for len(intervals) > 1 && intervals[1].at <= first {
+			intervals = intervals[1:]
 		}
-	}
-	for len(small) > 0 {
-		s, l := small[len(small)-1], large[len(large)-1]
-		small = small[:len(small)-1]
-		columns[s].threshold = rest[s] << (64 - columnBits)
-		columns[s].alias = l
-		rest[l] -= columnUnits - rest[s]
-		if rest[l] <= columnUnits {
-			large = large[:len(large)-1]
-			if rest[l] < columnUnits {
-				small = append(small, l)
-			}
+		n := 1 // intervals that begin before the column's end, the owner's included
+		for n < len(intervals) && intervals[n].at <= last {
+			n++
 		}
+		t.columns[c] = t.divide(intervals[:n])
+		intervals = intervals[n-1:]
 	}
-	return columns
+}
+
+// divide gives the column in which these intervals meet, the first of which
+// began before it. Further boundaries go to crowded ones.
+func (t *Table) divide(intervals []boundary) column {
+	half := len(intervals) / 2
+	if half == 0 {
+		return column{owner: intervals[0].target, alias: intervals[0].target}
+	}
+	return column{threshold: intervals[half].at, owner: t.refer(intervals[:half]), alias: t.refer(intervals[half:])}
+}
+
+// refer gives a side of a column: the one target that has it, or another column.
+func (t *Table) refer(intervals []boundary) int32 {
+	if len(intervals) == 1 {
+		return intervals[0].target
+	}
+	c := t.divide(intervals)
+	t.crowded = append(t.crowded, c)
+	return ^int32(len(t.crowded) - 1)
 }
 
 // Pick gives the index of the target under the point u, or -1 if the table is
@@ -156,20 +195,21 @@ func fillColumns(units []uint64) []column {
 // weight; which points are asked for is the caller's affair (see Sequence).
 // It does not allocate.
 func (t *Table) Pick(u uint64) int {
-	// The 128-bit product u × N is a fixed-point number in [0, N): its integer
-	// part is the column, its fraction the coin.
-	hi, lo := bits.Mul64(u, uint64(len(t.columns)))
-	if hi >= uint64(len(t.columns)) {
+	at := u >> (t.shift & 63)
+	if at >= uint64(len(t.columns)) {
 		return -1 // no columns at all
 	}
-	// Which side the coin falls on cannot be guessed. With both values loaded
-	// before it, the comparison is compiled to a conditional move.
-	c := &t.columns[hi]
-	i, alias := c.stay, c.alias
-	if lo >= c.threshold {
-		i = alias
+	c := &t.columns[at]
+	for {
+		i := c.owner
+		if u >= c.threshold {
+			i = c.alias
+		}
+		if i >= 0 {
+			return int(i)
+		}
+		c = &t.crowded[^i]
 	}
-	return int(i)
 }
 
 // Deal picks for the n numbers of the Sequence from first on, and adds to hands
@@ -177,13 +217,21 @@ func (t *Table) Pick(u uint64) int {
 // whose count was 0 before, in the order of their first pick, and returns it.
 // hands has a place for each target; the table must not be Empty.
 func (t *Table) Deal(first uint64, n int, hands []uint32, touched []int32) []int32 {
+	columns, shift := t.columns, t.shift&63
 	for u := Point(first); n > 0; n-- {
-		i := t.Pick(u)
+		c := &columns[u>>shift] // Pick's first look, kept in registers
+		i := c.owner
+		if u >= c.threshold {
+			i = c.alias
+		}
+		if i < 0 {
+			i = int32(t.Pick(u))
+		}
 		if hands[i] == 0 {
-			touched = append(touched, int32(i))
+			touched = append(touched, i)
 		}
 		hands[i]++
-		u += golden
+		u += step
 	}
 	return touched
 }
