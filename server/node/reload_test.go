@@ -101,9 +101,11 @@ func TestReload(t *testing.T) {
 		gotB()
 		gotC()
 		exchange(t, n, 1000)
-		for name, got := range map[string]int{addrA: gotA(), addrB: gotB(), addrC: gotC()} {
-			if got != want[name] {
-				t.Errorf("%s: %s had %d packets, want %d", what, name, got, want[name])
+		// Each table's count begins in the middle of the sequence: 10 off at most.
+		got := map[string]int{addrA: gotA(), addrB: gotB(), addrC: gotC()}
+		for name, n := range got {
+			if off := n - want[name]; off < -10 || off > 10 || want[name] == 0 && n > 0 {
+				t.Errorf("%s: %s had %d packets, want %d", what, name, n, want[name])
 			}
 		}
 		st := n.Stats()
@@ -111,8 +113,8 @@ func TestReload(t *testing.T) {
 			t.Errorf("%s: generation %d (%s), %d analyzers", what, st.ConfigGeneration, st.ConfigLastError, len(st.Analyzers))
 		}
 		for _, a := range st.Analyzers {
-			if a.ActualShareNow != float64(want[a.Address])/1000 {
-				t.Errorf("%s: %s has a share of %v since the change, want %d packets of 1,000", what, a.Name, a.ActualShareNow, want[a.Address])
+			if a.ActualShareNow != float64(got[a.Address])/1000 {
+				t.Errorf("%s: %s has a share of %v since the change, and had %d packets of 1,000", what, a.Name, a.ActualShareNow, got[a.Address])
 			}
 		}
 		if st.UnaccountedPackets != 0 || st.RedispatchedPackets != 0 {
