@@ -17,8 +17,8 @@ import (
 	"sluice/internal/await"
 )
 
-// storm is how long and how hard a follow test is. The long form, which the
-// issue asks for, runs with SLUICE_LONG=1.
+// storm is how long and how hard a follow test is. The long form runs
+// with SLUICE_LONG=1.
 type storm struct {
 	lines                  int // per second
 	length                 time.Duration

@@ -59,7 +59,7 @@ func wrongAnswers(r *harness.Run) {
 // allDown is B8.
 func allDown(r *harness.Run) { everybodyDown(r, harness.Mixed(), 2000) }
 
-// allDownAtFullLoad is experiment 3.
+// allDownAtFullLoad is E3.
 func allDownAtFullLoad(r *harness.Run) { everybodyDown(r, harness.Full(), 5000) }
 
 // everybodyDown kills all analyzers: once the queue is full, senders hear

@@ -12,7 +12,7 @@ import (
 // answer.
 func distributorKilled(r *harness.Run) { killDistributor(r, harness.Mixed()) }
 
-// killedInARow is experiment 4.
+// killedInARow is E4.
 func killedInARow(r *harness.Run) {
 	killDistributor(r, harness.Load{Clients: 4, Plain: 2, Rate: 12_000})
 }

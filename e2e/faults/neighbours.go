@@ -11,7 +11,7 @@ import (
 	"sluice/e2e/harness"
 )
 
-// idleAgents is experiment 2. There are two distributors before the same
+// idleAgents is X2. There are two distributors before the same
 // analyzers; thousands of idle agents, in a process of their own, are connected
 // to one of them. A hundred active agents are measured with either in turn.
 func idleAgents(r *harness.Run) {
@@ -79,7 +79,7 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-// badNeighbours is experiment 3: a good agent at 50,000 packets a second beside
+// badNeighbours is X3: a good agent at 50,000 packets a second beside
 // one that ignores its credit, and beside one that never finishes a frame. The
 // same noise goes to the good agent's distributor and to a second one in turn:
 // either way the machine has it.
@@ -116,7 +116,7 @@ func badNeighbours(r *harness.Run) {
 	})
 }
 
-// steadyChurn is experiment 4: connections come and go under load for long, and
+// steadyChurn is X4: connections come and go under load for long, and
 // nothing grows.
 func steadyChurn(r *harness.Run) {
 	s := limited(r, map[string]string{"BYTE_BUDGET": "64MiB"})

@@ -50,7 +50,7 @@ func measured(r *harness.Run) float64 {
 	return rate
 }
 
-// part is what must be left of a rate: what ACCEPTANCE.md says in the long
+// part is what must be left of a rate: what docs/ACCEPTANCE.md says in the long
 // form; in the short one the machine may be busy with the rows beside it.
 func part(r *harness.Run, long float64) float64 {
 	if r.Long {
@@ -182,7 +182,7 @@ func rudeNeighbours(r *harness.Run) {
 	r.See("the neighbours kept %.1f %%, and heard busy %d times", 100*least, good.Busy())
 }
 
-// greedyAgent is experiment 5: ten agents share the capacity; nine of them send
+// greedyAgent is X5: ten agents share the capacity; nine of them send
 // less than their part, and one offers ten times its part. First it keeps to its
 // credit, which is what holds it; then it does not, and is told busy.
 func greedyAgent(r *harness.Run) {

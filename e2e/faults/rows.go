@@ -2,7 +2,8 @@
 // all the same. Each is one function; harness does the rest.
 //
 // To add a row: write a function that starts a system and load, and makes the
-// fault in r.Each; add it to Rows with the id that ACCEPTANCE.md gives it.
+// fault in r.Each; add it to Rows and to docs/ACCEPTANCE.md,
+// with one id.
 package faults
 
 import (
@@ -12,8 +13,7 @@ import (
 )
 
 // Rows returns the scenarios in the order of the tables. Ids are those of
-// ACCEPTANCE.md; E2 to E5 are the numbered experiments of issue 3, X2 to X5
-// those of issue 4.
+// docs/ACCEPTANCE.md.
 func Rows() []harness.Row { return append(faultRows(), overloadRows()...) }
 
 func faultRows() []harness.Row {

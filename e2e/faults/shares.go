@@ -68,7 +68,7 @@ func sharesHold(r *harness.Run) {
 	r.See("shares within %.3f %% of all", worst)
 }
 
-// killedAtFullLoad is experiment 2: over the ten seconds after the kill the
+// killedAtFullLoad is E2: over the ten seconds after the kill the
 // throughput is 80 % of before, and then the others' shares are 40, 20, 10 of
 // 70. What other programs took of the machine is allowed for both times.
 func killedAtFullLoad(r *harness.Run) {
@@ -96,7 +96,7 @@ func killedAtFullLoad(r *harness.Run) {
 		fastest, 100*raw, 100*least, worst)
 }
 
-// frozenAtFullLoad is experiment 5: the analyzer with 40 % of the weight stops
+// frozenAtFullLoad is E5: the analyzer with 40 % of the weight stops
 // answering, and the others' throughput dips no longer than the silence limit.
 // A dip is a quarter of a second with less than half of what they had.
 func frozenAtFullLoad(r *harness.Run) {

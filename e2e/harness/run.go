@@ -28,7 +28,7 @@ const (
 
 // Row is a scenario as the table of scenarios lists it. Immutable.
 type Row struct {
-	ID    string // of ACCEPTANCE.md, or E1 … for the experiments of issue 3
+	ID    string // of docs/ACCEPTANCE.md
 	Fault string
 	Part  string // of the table of verdicts; rows of one part follow each other
 	Bound Bound
