@@ -12,7 +12,7 @@ import (
 
 	"sluice/agent/lines"
 	"sluice/internal/cli"
-	"sluice/rawlog"
+	"sluice/internal/rawlog"
 )
 
 // parseFlags are those of "agent parse".

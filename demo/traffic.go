@@ -9,8 +9,8 @@ import (
 
 	agentnode "sluice/agent/node"
 	"sluice/client"
+	"sluice/internal/rawlog"
 	"sluice/protocol"
-	"sluice/rawlog"
 )
 
 // lines gives the messages of the demonstrations: made up, or of real files.

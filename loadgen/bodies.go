@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"sluice/internal/rawlog"
 	"sluice/protocol"
-	"sluice/rawlog"
 )
 
 const (

@@ -179,7 +179,7 @@ func (s *Store) Begin(f File) {
 func (s *Store) Cut(id string, end int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cut(id, end) {
+	if s.cutAt(id, end) {
 		s.record(event{Op: opCut, ID: id, Offset: end})
 	}
 }
@@ -237,7 +237,7 @@ func (s *Store) Err() bool {
 	return s.failing
 }
 
-func (s *Store) cut(id string, end int64) bool {
+func (s *Store) cutAt(id string, end int64) bool {
 	f := s.files[id]
 	if f == nil || end <= f.Acked || len(f.Cuts) > 0 && end <= f.Cuts[len(f.Cuts)-1] {
 		return false

@@ -83,7 +83,7 @@ func (s *Store) apply(line string) error {
 		return err
 	}
 	if op == opCut {
-		s.cut(words[0], offset)
+		s.cutAt(words[0], offset)
 		return nil
 	}
 	sum, err := strconv.ParseUint(words[2], 10, 64)

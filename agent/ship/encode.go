@@ -11,8 +11,8 @@ import (
 
 	"sluice/agent/lines"
 	"sluice/internal/msgpack"
+	"sluice/internal/rawlog"
 	"sluice/protocol"
-	"sluice/rawlog"
 )
 
 // encoder makes bodies of raw bytes. Owned by one worker.

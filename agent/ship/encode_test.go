@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 
 	"sluice/agent/lines"
+	"sluice/internal/rawlog"
 	"sluice/protocol"
-	"sluice/rawlog"
 )
 
 var read = time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)

@@ -12,8 +12,8 @@ import (
 	"sluice/agent/checkpoint"
 	"sluice/agent/lines"
 	"sluice/client"
+	"sluice/internal/rawlog"
 	"sluice/protocol"
-	"sluice/rawlog"
 )
 
 // Config of a Shipper.

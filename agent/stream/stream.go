@@ -262,7 +262,7 @@ func (p *pending) ship(flush lines.Flush) error {
 		if end == 0 {
 			return nil
 		}
-		for wait := cfg.Limit.Wait(); wait > 0; wait = cfg.Limit.Wait() {
+		for wait := cfg.Limit.Wait(time.Now()); wait > 0; wait = cfg.Limit.Wait(time.Now()) {
 			select {
 			case <-p.c.s.ctx.Done():
 				return p.c.s.ctx.Err()

@@ -169,7 +169,7 @@ func (f *File) ship(pr progress, now time.Time) bool {
 	if pr.unsettled > 0 && pr.unsettled+want > f.t.cfg.ReadAhead {
 		return false
 	}
-	if wait := f.t.cfg.Limit.wait(now); wait > 0 {
+	if wait := f.t.cfg.Limit.Wait(now); wait > 0 {
 		f.next = now.Add(wait)
 		return false
 	}
@@ -256,7 +256,7 @@ func (f *File) shipRead(buf []byte, want int, flush lines.Flush, now time.Time) 
 	f.noticed = now
 	f.tried = -1
 	f.t.cfg.Store.Cut(f.id, p.End)
-	f.t.cfg.Limit.take(end)
+	f.t.cfg.Limit.Take(end)
 	shipper.Ship(p)
 	return true
 }

@@ -115,9 +115,9 @@ func NewLimiter(bytesPerSecond int) *Limiter {
 	return &Limiter{rate: float64(bytesPerSecond)}
 }
 
-// wait returns how long to wait before the next packet. A packet may overdraw
+// Wait returns how long to wait, from now on, before the next packet. A packet may overdraw
 // the budget, which then takes as long to recover.
-func (l *Limiter) wait(now time.Time) time.Duration {
+func (l *Limiter) Wait(now time.Time) time.Duration {
 	if l == nil {
 		return 0
 	}
@@ -133,7 +133,8 @@ func (l *Limiter) wait(now time.Time) time.Duration {
 	return max(time.Duration(-l.have/l.rate*float64(time.Second)), time.Millisecond)
 }
 
-func (l *Limiter) take(n int) {
+// Take counts bytes that were read.
+func (l *Limiter) Take(n int) {
 	if l == nil {
 		return
 	}
@@ -141,9 +142,3 @@ func (l *Limiter) take(n int) {
 	l.have -= float64(n)
 	l.mu.Unlock()
 }
-
-// Wait and Take are for inputs that are not files.
-func (l *Limiter) Wait() time.Duration { return l.wait(time.Now()) }
-
-// Take counts bytes that were read.
-func (l *Limiter) Take(n int) { l.take(n) }

@@ -211,11 +211,11 @@ func (q *Queue) writeOut(all []byte, ends []end, torn *bool) (wrote bool) {
 			last++
 		}
 		if *torn { // what follows a torn line begins a line of its own
-			if n, err := q.write([]byte{'\n'}); n == 1 && err == nil {
+			if n, err := q.tryWrite([]byte{'\n'}); n == 1 && err == nil {
 				*torn = false
 			}
 		}
-		n, err := q.write(all[begin:ends[last].at])
+		n, err := q.tryWrite(all[begin:ends[last].at])
 		wrote = err == nil
 		if err != nil {
 			for _, e := range ends[i : last+1] {
@@ -233,10 +233,10 @@ func (q *Queue) writeOut(all []byte, ends []end, torn *bool) (wrote bool) {
 // patient writes to the file of a Queue, for its goroutine.
 type patient struct{ q *Queue }
 
-func (p patient) Write(b []byte) (int, error) { return p.q.write(b) }
+func (p patient) Write(b []byte) (int, error) { return p.q.tryWrite(b) }
 
-// write is io.Writer's, but waits for a file that somebody made non-blocking.
-func (q *Queue) write(p []byte) (n int, err error) {
+// tryWrite is io.Writer's, but waits for a file that somebody made non-blocking.
+func (q *Queue) tryWrite(p []byte) (n int, err error) {
 	for {
 		m, err := q.to.Write(p[n:])
 		n += m

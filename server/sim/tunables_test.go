@@ -11,7 +11,7 @@ import (
 	"sluice/server/dispatch"
 )
 
-var curves = flag.Bool("curves", false, "measure what DESIGN's tunables do, and print the tables")
+var curves = flag.Bool("curves", false, "measure what the tunables do, and print the tables")
 
 // bench is a world without chance faults, in which one thing happens: four
 // analyzers of equal weight, of which the first may become slow, stop, or die.

@@ -116,9 +116,9 @@ func TestRealLogs(t *testing.T) {
 		{"Zookeeper", Prefixed, day(2015, 7, 29, 17, 41, 44), day(2015, 8, 10, 18, 12, 34), 0, levels(0, 669, 1318, 13, 0)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f, err := os.Open("../../shared/data/loghub/" + c.name + ".log")
+			f, err := os.Open("../../../shared/data/loghub/" + c.name + ".log")
 			if err != nil {
-				t.Skip("SKIPPED: no real logs at ../../shared/data/loghub; only the typed lines were tested")
+				t.Skip("SKIPPED: no real logs at ../../../shared/data/loghub; only the typed lines were tested")
 			}
 			defer f.Close()
 			p := NewParser(time.UTC, day(2005, 9, 1, 0, 0, 0))
