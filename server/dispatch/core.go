@@ -38,7 +38,12 @@ type Shared struct {
 	Budget   stage.Budget                // bytes of chunks, cut frames and unread answers
 	places   stage.Places                // frames in the queues of all cores, and reserved places
 	rate     atomic.Int64                // frames a second that all cores deliver
+	stopping atomic.Bool
 }
+
+// Stop tells that a drain is about to begin: turns that are at work on frames
+// which cost much end early. Safe for concurrent use.
+func (sh *Shared) Stop() { sh.stopping.Store(true) }
 
 // NewShared makes the shared part for the limits of cfg, with an empty table.
 func NewShared(cfg Config, analyzers int) *Shared {
@@ -118,6 +123,13 @@ func (c *Core) Now() time.Duration { return c.now }
 
 // Draining says that nothing new is admitted.
 func (c *Core) Draining() bool { return c.draining }
+
+// Interrupted says that a stop waits for this turn to end: a frame that has to be
+// inflated should not be looked at any more. Its sender has no answer for it, and
+// sends it again elsewhere.
+func (c *Core) Interrupted(body []byte) bool {
+	return !protocol.IsPlain(body[0]) && c.shared.stopping.Load() && !c.draining
+}
 
 // Links returns the links by analyzer index. The slice is the core's.
 func (c *Core) Links() []*Link { return c.links }

@@ -273,6 +273,7 @@ const (
 
 func (n *Node) stopAll(ctx context.Context) error {
 	n.draining.Store(true)
+	n.shared.Stop()
 	n.endRun()
 	n.reload.Lock() // a reload that was on its way has ended, and none follows
 	defer n.reload.Unlock()

@@ -8,7 +8,7 @@ import (
 // Receive takes what was read from the connection: all complete frames are
 // dispatched, the tail of a cut one is kept. data is borrowed.
 func (a *Agent) Receive(data []byte) {
-	if a.closing || a.gone {
+	if a.closing || a.gone || a.deaf {
 		return
 	}
 	w := a.home
@@ -40,6 +40,10 @@ func (a *Agent) Receive(data []byte) {
 		end := protocol.HeaderSize + int(size)
 		if len(data) < end {
 			break
+		}
+		if w.core.Interrupted(data[protocol.HeaderSize:end]) {
+			a.deaf = true
+			return
 		}
 		if fault == nil {
 			a.frame(data[:end:end])

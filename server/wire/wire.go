@@ -79,6 +79,7 @@ type Agent struct {
 	forwards bool // its HELLO named distributors
 	spoke    bool // sent any frame, so that HELLO is out of place
 	gone     bool // the connection is closed
+	deaf     bool // a stop has interrupted its turn: nothing more is read
 	closing  bool // the final frames are said: nothing more is read
 	drained  bool // GOAWAY 0 was said
 	dirty    bool // in the list of those with something to say
