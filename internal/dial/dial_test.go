@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -270,5 +271,46 @@ func TestNoNameServer(t *testing.T) {
 	first, second := fails(t, d, "analyzer.test:7000"), fails(t, d, "analyzer.test:7000")
 	if first.Error() != second.Error() || !strings.Contains(first.Error(), "connection refused") {
 		t.Errorf("%q, then %q", first, second)
+	}
+}
+
+// A path that swallows full-size packets: only small segments get through.
+func TestSmallSegmentsPassAPathThatSwallowsLargePackets(t *testing.T) {
+	if !testnet.Own(t, "nft") {
+		return
+	}
+	testnet.Run(t, "ip", "link", "set", "lo", "mtu", "1500", "gso_max_segs", "1") // so that the rule sees packets as they are on a wire
+	testnet.Run(t, "nft", "add table ip t; add chain ip t in { type filter hook input priority 0; }; add rule ip t in tcp dport 7000 meta length > 1200 drop")
+	ln, err := net.Listen("tcp", "127.0.0.1:7000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	const size = 100_000
+	d := dial.New(t.Context(), dial.Limits{})
+	arrives := func(wait time.Duration, options ...dial.Option) error {
+		c, err := d.Dial(t.Context(), "127.0.0.1:7000", options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		there, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer there.Close()
+		end := time.Now().Add(wait)
+		_, _ = c.SetWriteDeadline(end), there.SetReadDeadline(end)
+		if _, err := c.Write(make([]byte, size)); err != nil {
+			return err
+		}
+		_, err = io.ReadFull(there, make([]byte, size))
+		return err
+	}
+	if arrives(2*time.Second) == nil {
+		t.Skip("SKIPPED: full-size packets pass here, so this shows nothing")
+	}
+	if err := arrives(await.Patience, dial.SmallSegments); err != nil {
+		t.Error(err)
 	}
 }
