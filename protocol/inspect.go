@@ -16,11 +16,12 @@ import (
 // largest frame, and scanned there; the frame itself stays as it came. The
 // decoders are made when first needed and then reused. Owned by one goroutine.
 type Inspector struct {
-	max   int
-	plain []byte // the last inflated body
-	zstd  *zstd.Decoder
-	gzip  *gzip.Reader
-	src   bytes.Reader // what gzip reads from
+	max      int
+	inflated uint64 // bytes that inflating brought forth
+	plain    []byte // the last inflated body
+	zstd     *zstd.Decoder
+	gzip     *gzip.Reader
+	src      bytes.Reader // what gzip reads from
 }
 
 // NewInspector inflates to maxFrame bytes at most. A maxFrame below 1 means
@@ -31,6 +32,10 @@ func NewInspector(maxFrame int) *Inspector {
 	}
 	return &Inspector{max: maxFrame}
 }
+
+// Inflated returns how many bytes this Inspector has inflated so far, those of
+// bodies that failed included: what its users have cost beyond what they sent.
+func (in *Inspector) Inflated() uint64 { return in.inflated }
 
 // Scan is [Scan] for a body that may be compressed. s is borrowed until the
 // next call of Scan or Inflate, and from body. Errors are *[InvalidError].
@@ -69,8 +74,10 @@ func (in *Inspector) Inflate(body []byte) ([]byte, error) {
 		return nil, invalid(fieldBody, wrongType)
 	}
 	if !inflated {
+		in.inflated += uint64(max(len(in.plain), end-start))
 		return nil, invalid(fieldBody, badInflate)
 	}
+	in.inflated += uint64(len(in.plain))
 	return in.plain, nil
 }
 

@@ -79,13 +79,14 @@ type Core struct {
 	delayed stage.WaitQueue // waits for its time to be tried again; unordered
 	nextDue time.Duration   // of delayed, rounded down
 
-	dealing dealing
-	again   uint64 // sequence of this core's own for redispatches and spills
-	inspect *protocol.Inspector
-	scanned protocol.Scanned
-	control protocol.Control
-	refusal Refusal // what an owner is told; one at a time
-	scratch []byte
+	dealing        dealing
+	again          uint64 // sequence of this core's own for redispatches and spills
+	inspect        *protocol.Inspector
+	inflatedBefore uint64 // by inspect, when the source at work began its turn
+	scanned        protocol.Scanned
+	control        protocol.Control
+	refusal        Refusal // what an owner is told; one at a time
+	scratch        []byte
 
 	dirtyLinks []*Link
 	doomed     []*Link
@@ -129,6 +130,17 @@ func (c *Core) Draining() bool { return c.draining }
 // sends it again elsewhere.
 func (c *Core) Interrupted(body []byte) bool {
 	return !protocol.IsPlain(body[0]) && c.shared.stopping.Load() && !c.draining
+}
+
+// BeginSource begins what one source may cost in this turn; see Postponed.
+func (c *Core) BeginSource() { c.inflatedBefore = c.inspect.Inflated() }
+
+// Postponed says that a frame is for a later turn: it has to be inflated, and its
+// source has had InflateBytes inflated in this one already. A packet of 149 bytes
+// may inflate to a mebibyte; whoever sends a thousand of them should wait for it,
+// and not everybody on the loop.
+func (c *Core) Postponed(body []byte) bool {
+	return !protocol.IsPlain(body[0]) && c.inspect.Inflated()-c.inflatedBefore >= InflateBytes && !c.draining
 }
 
 // Links returns the links by analyzer index. The slice is the core's.

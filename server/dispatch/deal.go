@@ -42,7 +42,7 @@ func (c *Core) Deal(s *Source, data []byte) (taken int, fault error) {
 			break
 		}
 		body := data[taken+protocol.HeaderSize : end : end]
-		if protocol.IsControl(body[0]) || c.Interrupted(body) {
+		if !protocol.IsPlain(body[0]) && (protocol.IsControl(body[0]) || c.Interrupted(body) || c.Postponed(body)) {
 			break
 		}
 		if fault = c.inspect.Scan(body, &c.scanned); fault != nil {

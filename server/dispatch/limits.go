@@ -74,6 +74,10 @@ const (
 // agent behind 8 kbit/s is slow, one below this is stuck, or pretends to be.
 const FloorRate = 128
 
+// InflateBytes is how many bytes are inflated for one source in one turn, at least
+// one packet: about a millisecond of work.
+const InflateBytes = 1 << 20
+
 const (
 	// writeBytes bounds one write to a link: more would only lie in the
 	// event loop's own buffer, out of our reach.

@@ -1,7 +1,9 @@
 package dispatch_test
 
 import (
+	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"sluice/server/dispatch"
 	"sluice/server/pump"
 	"sluice/server/stage"
+	"sluice/server/wire"
 )
 
 // These are faults that reviewers found in real processes; each failed before
@@ -244,5 +247,41 @@ func TestUnavailablePausesTheFrame(t *testing.T) {
 	w.ack(0, 1)
 	if n := w.check(); n.Delivered != 11 {
 		t.Errorf("%d of 11 were delivered", n.Delivered)
+	}
+}
+
+// TestInflatingIsChargedToItsSender: packets that inflate to ten thousand times
+// their size are worked off in turns; others are served in between, and each of
+// them is answered in the end, in order.
+func TestInflatingIsChargedToItsSender(t *testing.T) {
+	const bombs = 20
+	w := newWorld(t, dispatch.Defaults(), 1)
+	w.up(0)
+	body := protocol.AppendPacket(nil, &protocol.LogPacket{PacketID: "bomb", AgentID: "a", Messages: []protocol.LogMessage{
+		{Level: protocol.LevelInfo, Source: "s", Message: strings.Repeat("x", 1<<20-200)}}})
+	bomb := protocol.AppendFrame(nil, protocol.NewCompressor(protocol.Zstd).Append(nil, body))
+	a := w.agent("a")
+	a.sent = bombs
+	data := bytes.Repeat(bomb, bombs)
+	w.receive(a, data[:len(data)-10])
+	if n := w.check(); n.Received > 2 {
+		t.Errorf("%d bombs were worked off in one turn", n.Received)
+	}
+	w.send("b", 1, 10)
+	if got := w.sinks[0].received; got[len(got)-1] != "b/1" {
+		t.Errorf("another agent waits behind bombs: the analyzer has %q", got)
+	}
+	w.receive(a, data[len(data)-10:]) // comes behind what waits
+	for range bombs + 2 {
+		w.advance(dispatch.TickEvery)
+		w.ack(0, 1<<20)
+		w.check()
+	}
+	if n := w.check(); n.Received != bombs+1 || n.Delivered != bombs+1 || a.upTo != bombs {
+		t.Errorf("%d of %d came, %d were delivered, the agent was acknowledged %d", n.Received, bombs+1, n.Delivered, a.upTo)
+	}
+	w.leave(a)
+	if used := w.shared.Budget.Used(); used > stage.ChunkBytes+wire.Overdraft {
+		t.Errorf("%d bytes are still charged", used)
 	}
 }

@@ -18,10 +18,15 @@ func (p *Pump) flushSoon(gather bool) {
 	p.deferred = true
 }
 
-// FlushNow is the flush that Host.FlushSoon was asked for.
+// FlushNow is the flush that Host.FlushSoon was asked for. Agents whose last turn
+// cost too much get their next one here, one at a time.
 func (p *Pump) FlushNow() {
 	p.deferred = false
 	p.beginTurn()
+	if p.resuming {
+		p.resuming = false
+		p.agents.Resume()
+	}
 	p.Flush()
 }
 
@@ -38,6 +43,9 @@ func (p *Pump) Flush() {
 	for p.flushRound() {
 	}
 	p.flushing = false
+	if !p.resuming && p.agents.Behind() {
+		p.resuming = p.host.FlushSoon() // or the next tick does it
+	}
 	p.happened = p.core.TakeEvents(p.happened[:0])
 	for _, e := range p.happened {
 		p.host.LinkChanged(e)

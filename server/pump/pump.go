@@ -71,6 +71,7 @@ type Pump struct {
 	lingering []*Conn // said their final frames
 	flushing  bool
 	deferred  bool // a flush is on its way
+	resuming  bool // and so is the next turn of an agent with a backlog
 	calmTicks int  // ticks since the last traffic, as far as idleAfter+1
 	gather    gathering
 }
@@ -181,8 +182,14 @@ func (p *Pump) Tick() {
 		p.measure(l)
 	}
 	p.agents.Tick(p.core.Tick())
+	if !p.resuming {
+		p.agents.Resume()
+	}
 	p.intake.Tick()
 	busy := p.core.Unsettled() + len(p.blocked) + len(p.lingering)
+	if p.agents.Behind() {
+		busy++
+	}
 	for _, c := range p.blocked {
 		c.blocked = false
 		if !c.gone {

@@ -14,6 +14,17 @@ func (a *Agent) Receive(data []byte) {
 	w := a.home
 	a.heardAt = w.core.Now()
 	a.source.Arrived()
+	if len(a.backlog) > 0 {
+		a.keepBacklog(data) // in order
+		return
+	}
+	a.work(data)
+}
+
+// work takes bytes of the stream, in order.
+func (a *Agent) work(data []byte) {
+	w := a.home
+	w.core.BeginSource()
 	if a.discard > 0 || len(a.partial) > 0 {
 		a.brought += len(data)
 		if data = a.resume(data); a.closing {
@@ -43,6 +54,11 @@ func (a *Agent) Receive(data []byte) {
 		}
 		if w.core.Interrupted(data[protocol.HeaderSize:end]) {
 			a.deaf = true
+			a.dropBacklog()
+			return
+		}
+		if w.core.Postponed(data[protocol.HeaderSize:end]) {
+			a.keepBacklog(data)
 			return
 		}
 		if fault == nil {

@@ -40,6 +40,7 @@ type Agents struct {
 	cfg       *dispatch.Config
 	all       []*Agent // the open ones, in no order
 	dirty     []*Agent
+	behind    []*Agent // those with a backlog, in the order in which they get their turns
 	deadlines deadlines
 	draining  bool
 	hungUp    uint64
@@ -73,6 +74,7 @@ type Agent struct {
 
 	partial []byte // the received bytes of a frame that was cut; nil without one
 	charged int64  // bytes of the budget that partial holds
+	backlog []byte // read, and left for a later turn; charged
 	discard int    // body bytes still to come of a frame that was refused by its header
 
 	hello    bool // said HELLO
@@ -117,6 +119,7 @@ func (a *Agent) Lost() {
 	a.home.remove(a)
 	a.home.forgetDeadline(a)
 	a.dropPartial()
+	a.dropBacklog()
 	a.answers, a.nack = nil, pendingRefuse{}
 	a.owe(0)
 	if a.forwards {
@@ -220,5 +223,6 @@ func (a *Agent) endWith(last []byte) {
 	}
 	a.answers = append(a.answers, last...)
 	a.dropPartial()
+	a.dropBacklog()
 	a.touch()
 }
