@@ -257,48 +257,43 @@ func (p *controlParser) welcome(w *Welcome) {
 }
 
 // compressions keeps the names that are known; others are of a later protocol.
-func (p *controlParser) compressions() []Compression {
-	if p.fault != ok {
-		return nil
-	}
-	count, i, r := msgpack.ArrayHead(p.b, p.i)
-	if r != ok {
-		p.fault = r
-		return nil
-	}
-	p.i = i
-	var known []Compression
-	for ; count > 0 && p.fault == ok; count-- {
-		name := p.mapStr()
+func (p *controlParser) compressions() (known []Compression) {
+	p.mapStrs(func(name []byte) {
 		for c := Zstd; c <= Gzip; c++ {
 			if string(name) == c.String() {
 				known = append(known, c)
 			}
 		}
-	}
+	})
 	return known
 }
 
 // hops reads identities of distributors.
-func (p *controlParser) hops() []string {
+func (p *controlParser) hops() (ids []string) {
+	p.mapStrs(func(id []byte) {
+		if len(id) == 0 || len(id) > MaxHopBytes {
+			p.fail(outOfRange)
+		} else if len(ids) < MaxHops {
+			ids = append(ids, string(id))
+		}
+	})
+	return ids
+}
+
+// mapStrs reads an array of str and gives each to take, until something is wrong.
+func (p *controlParser) mapStrs(take func([]byte)) {
 	if p.fault != ok {
-		return nil
+		return
 	}
 	count, i, r := msgpack.ArrayHead(p.b, p.i)
 	if r != ok {
 		p.fault = r
-		return nil
+		return
 	}
 	p.i = i
-	var ids []string
 	for ; count > 0 && p.fault == ok; count-- {
-		id := p.mapStr()
-		if p.fault == ok && (len(id) == 0 || len(id) > MaxHopBytes) {
-			p.fail(outOfRange)
-		}
-		if p.fault == ok && len(ids) < MaxHops {
-			ids = append(ids, string(id))
+		if s := p.mapStr(); p.fault == ok {
+			take(s)
 		}
 	}
-	return ids
 }
