@@ -68,3 +68,24 @@ func TestWriteDeadlineIsNeverLate(t *testing.T) {
 		}
 	}
 }
+
+// A request that keeps arriving has as long as it takes; one that brings too little
+// has the time that it was given.
+func TestReadDeadlineIsPutOffByProgress(t *testing.T) {
+	for _, bytes := range []int{floorRate*30 - 1, floorRate * 30} {
+		raw := &armed{}
+		c := &conn{Conn: raw}
+		at := time.Now().Add(time.Second)
+		if err := c.SetReadDeadline(at); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{bytes, 1} {
+			if _, err := c.Read(make([]byte, n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if putOff := len(raw.reads) == 2 && raw.reads[1].After(at); putOff != (bytes >= floorRate*30) {
+			t.Errorf("%d bytes: the deadline %v became %v", bytes, at, raw.reads)
+		}
+	}
+}

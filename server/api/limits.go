@@ -44,7 +44,8 @@ const (
 	streamAhead = 8 << 10
 
 	headerTimeout = 10 * time.Second // from the first byte to the end of the header
-	bodyTimeout   = 30 * time.Second // from there to the end of the body
+	bodyTimeout   = 30 * time.Second // from there to the end of the body, unless it brings floorRate over each such span
+	floorRate     = 128              // bytes a second
 	writeTimeout  = 10 * time.Second
 	idleTimeout   = 60 * time.Second // between requests
 	maxWait       = 60 * time.Second // of ?wait

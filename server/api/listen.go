@@ -184,13 +184,15 @@ type conn struct {
 	// goroutine alone; Close sets its own beneath them.
 	readBy, readSet, writeSet time.Time
 
+	brought int // bytes read since the read deadline was asked for, or put off
+
 	sender Sender // nil before the first packet; of the serving goroutine, and then of Close
 }
 
 // SetReadDeadline notes the deadline for the next Read. fasthttp sets two for each
 // request, of which the second rarely meets a read: a timer each is felt.
 func (c *conn) SetReadDeadline(t time.Time) error {
-	c.readBy = t
+	c.readBy, c.brought = t, 0
 	return nil
 }
 
@@ -201,9 +203,18 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 		c.readSet = c.readBy
 	}
-	c.waitsSince.Store(time.Now().UnixNano())
+	now := time.Now()
+	c.waitsSince.Store(now.UnixNano())
 	n, err := c.Conn.Read(p)
 	c.waitsSince.Store(0)
+	// A limit on progress, not on the whole: a request that keeps arriving is slow,
+	// and not late.
+	if c.brought += n; c.brought >= int(floorRate*bodyTimeout/time.Second) && !c.readBy.IsZero() {
+		if by := now.Add(bodyTimeout); by.After(c.readBy) {
+			c.readBy = by
+		}
+		c.brought = 0
+	}
 	return n, err
 }
 
