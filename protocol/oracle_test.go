@@ -3,9 +3,12 @@ package protocol_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/big"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +64,28 @@ func floatTime(f float64) judgedTime {
 	return t
 }
 
+// grammar is RFC 3339's, with the comma that Go takes, too.
+var grammar = regexp.MustCompile(`^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:)(\d\d)([.,]\d+)?([Zz]|[+-]\d\d:\d\d)$`)
+
+func rfc3339(s string) (time.Time, error) {
+	m := grammar.FindStringSubmatch(s)
+	if m == nil {
+		return time.Parse(time.RFC3339Nano, s)
+	}
+	leap := m[3] == "60"
+	if leap {
+		m[3] = "59"
+	}
+	t, err := time.Parse(time.RFC3339Nano, m[1]+"T"+m[2]+m[3]+m[4]+strings.ToUpper(m[5]))
+	if leap && err == nil {
+		if t.UTC().Format("15:04") != "23:59" {
+			return t, errors.New("no leap second")
+		}
+		t = t.Add(time.Second)
+	}
+	return t, err
+}
+
 // timestamp reads a timestamp in any form that the wire allows.
 func (j judge) timestamp() (judgedTime, error) {
 	c, err := j.PeekCode()
@@ -69,7 +94,7 @@ func (j judge) timestamp() (judgedTime, error) {
 		return judgedTime{}, err
 	case isStr(c):
 		s, err := j.str()
-		t, parseErr := time.Parse(time.RFC3339Nano, s)
+		t, parseErr := rfc3339(s)
 		if err != nil || parseErr != nil {
 			return judgedTime{}, err
 		}

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"errors"
 	"math"
 	"time"
 
@@ -21,11 +22,45 @@ type Timestamp struct{ time.Time }
 // are judged, contents are not.
 func ParseTimestamp(s string) Timestamp {
 	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		t, err = parseRareForms(s)
+	}
 	if err != nil || !inRange(t.Unix()) { // an offset can carry the year over the edge
 		return Timestamp{}
 	}
 	return Timestamp{t.UTC()}
 }
+
+// parseRareForms reads what RFC 3339 allows and Go does not: a lower-case t and z,
+// a space between date and time, and the leap second 23:59:60 in UTC, which counts
+// as the second after 23:59:59.
+func parseRareForms(s string) (time.Time, error) {
+	const date, seconds = len("2006-01-02"), len("2006-01-02T15:04:")
+	b := []byte(s)
+	if len(b) < seconds+3 {
+		return time.Time{}, errNoTime
+	}
+	if b[date] == 't' || b[date] == ' ' {
+		b[date] = 'T'
+	}
+	if last := len(b) - 1; b[last] == 'z' {
+		b[last] = 'Z'
+	}
+	leap := string(b[seconds:seconds+2]) == "60"
+	if leap {
+		copy(b[seconds:], "59")
+	}
+	t, err := time.Parse(time.RFC3339Nano, string(b))
+	if !leap || err != nil {
+		return t, err
+	}
+	if hour, minute, _ := t.UTC().Clock(); hour != 23 || minute != 59 {
+		return time.Time{}, errNoTime
+	}
+	return t.Add(time.Second), nil
+}
+
+var errNoTime = errors.New("no time")
 
 // UnixTimestamp is the time that many seconds after 1970, rounded to
 // nanoseconds. NaN, infinities and times outside the years 0 to 9999 give the
