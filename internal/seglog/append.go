@@ -405,7 +405,13 @@ func (w *writer) provide() error {
 	for {
 		l.mu.Lock()
 		short := l.short()
-		least := max(minSegmentBytes, segmentHeaderBytes+sealBytes+2*l.wanted)
+		// So large that what is wanted fits then, although a part of each prepared
+		// segment is where it does not; see fits.
+		least := int64(minSegmentBytes)
+		if l.wanted > 0 {
+			largest := max(l.largest, l.wanted)
+			least = max(least, segmentHeaderBytes+sealBytes+l.reserved+l.wanted+int64(len(l.prepared)+1)*largest-l.free)
+		}
 		left := l.limit - l.allocated
 		l.mu.Unlock()
 		if short == 0 || left < least {

@@ -25,6 +25,11 @@ func relate(cfg *config.Config) {
 // MiB were told busy although the distributor was idle; with 2.75 they passed.
 const framesAtLeast = 3
 
+// lettersAtLeast is how often the dead-letter folder must hold the largest frame:
+// its segments are allocated ahead and are not shared, so that a part of it is
+// always where a large frame does not fit.
+const lettersAtLeast = 5
+
 // unrelated are the faults of limits that contradict each other, each naming
 // both: what one of them admits would find no memory or no place under the
 // other, and be told to come again, forever.
@@ -35,7 +40,7 @@ func (f *fitter) unrelated() (faults []cli.Fault) {
 		has, needed int64
 	}{
 		{"byte-budget", f.cfg.ByteBudget, framesAtLeast * (frame + protocol.HeaderSize + chunkBytes)},
-		{"dead-letter-max", int64(f.cfg.DeadLetterMax), frame + protocol.HeaderSize},
+		{"dead-letter-max", int64(f.cfg.DeadLetterMax), lettersAtLeast * (frame + protocol.HeaderSize)},
 	} {
 		if limit.has < limit.needed {
 			needed := (limit.needed + 1<<20 - 1) >> 20 << 20

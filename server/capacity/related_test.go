@@ -24,11 +24,11 @@ func TestLimitsThatDoNotFitEachOther(t *testing.T) {
 		{nil, []string{"--max-frame=64MiB", "--byte-budget=193MiB"}, ""},
 		{nil, []string{"--max-frame=64MiB", "--byte-budget=192MiB"}, `--byte-budget "192MiB": must be at least 193MiB with --max-frame 64MiB, `},
 		{cli.Environ{"MAX_FRAME_BYTES=2MiB"}, []string{"--byte-budget=4MiB"}, `--byte-budget "4MiB": must be at least 7MiB with MAX_FRAME_BYTES 2MiB, `},
-		{cli.Environ{"DEAD_LETTER_MAX_BYTES=1MiB"}, nil, `DEAD_LETTER_MAX_BYTES "1MiB": must be at least 2MiB with --max-frame 1MiB, `},
-		{cli.Environ{"DEAD_LETTER_MAX_BYTES=1MiB"}, []string{"--max-frame=1000KiB"}, ""},
+		{cli.Environ{"DEAD_LETTER_MAX_BYTES=1MiB"}, nil, `DEAD_LETTER_MAX_BYTES "1MiB": must be at least 6MiB with --max-frame 1MiB, `},
+		{cli.Environ{"DEAD_LETTER_MAX_BYTES=1MiB"}, []string{"--max-frame=200KiB"}, ""},
 		{nil, []string{"--dead-letter-max=8MiB", "--max-frame=16MiB", "--byte-budget=20MiB"},
 			"--byte-budget \"20MiB\": must be at least 49MiB with --max-frame 16MiB, or packets of that size would never be taken; raise the one or lower the other\n" +
-				"--dead-letter-max \"8MiB\": must be at least 17MiB with --max-frame 16MiB, "},
+				"--dead-letter-max \"8MiB\": must be at least 81MiB with --max-frame 16MiB, "},
 	} {
 		cfg, report, err := config.Load(tc.args, tc.env, io.Discard)
 		if err != nil {
