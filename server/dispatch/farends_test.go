@@ -53,13 +53,14 @@ type fakeSink struct {
 	received []string // packet ids over all connections, in order
 	full     bool     // the socket takes nothing
 	reached  uint64   // bytes of ours that its kernel has
+	transit  int      // bytes that it has not
 	lines    []string
 }
 
 func (s *fakeSink) Full() bool  { return s.full }
 func (s *fakeSink) CloseWrite() {}
 
-func (s *fakeSink) Reached() (uint64, bool) { return s.reached, true }
+func (s *fakeSink) Reached() (uint64, int, bool) { return s.reached, s.transit, true }
 func (s *fakeSink) Close() {
 	s.open = false
 	s.w.pump.Closed(s.conn, "closed")

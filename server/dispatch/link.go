@@ -45,6 +45,7 @@ type Link struct {
 	pingedAt   time.Duration // of the PING that has no answer; 0 without one
 	movedAt    time.Duration // last time that bytes of ours were seen to reach the analyzer's kernel
 	moved      uint64        // how many had by then
+	transit    bool          // data of ours were in transit when that was looked at last
 	pausedTill time.Duration // the analyzer said busy
 	late       bool          // its oldest unacknowledged frame is older than SpillAfter, another link's is not
 	suspect    bool          // late, or silent past its PING; told as an event
@@ -100,7 +101,7 @@ func (l *Link) Opened(conn any) {
 	l.handOver.open(&c.cfg)
 	l.openedAt, l.heardAt, l.progressAt = c.now, c.now, c.now
 	l.pingedAt, l.pausedTill = 0, 0
-	l.movedAt, l.moved = 0, 0
+	l.movedAt, l.moved, l.transit = 0, 0, false
 	l.late, l.suspect, l.draining = false, false, false
 	hello := protocol.Hello{Version: protocol.Version, Agent: c.cfg.Name}
 	if c.cfg.Lineage != nil {

@@ -56,13 +56,20 @@ func (l *Link) InDoubt() bool {
 }
 
 // Reached tells how many bytes have reached the analyzer's kernel on this
-// connection in all. While that grows the link is slow and not stuck: what the
-// analyzer could answer to is still in transit, and its silence counts for nothing.
-func (l *Link) Reached(bytes uint64) {
-	if bytes > l.moved {
-		l.moved, l.movedAt = bytes, l.core.now
+// connection in all, and how many have not. While data are in transit and arrive,
+// the link is slow and not stuck: what the analyzer could answer to is still on its
+// way, and its silence counts for nothing. That PINGs arrive is no excuse.
+func (l *Link) Reached(bytes uint64, inTransit int) {
+	moving := l.transit
+	l.transit = inTransit > pingBytes
+	if (moving || l.transit) && bytes > l.moved {
+		l.movedAt = l.core.now
 	}
+	l.moved = max(l.moved, bytes)
 }
+
+// pingBytes is more than a PING or two have; frames of data are larger, or many.
+const pingBytes = 64
 
 // pingEvery is the PING interval of a link without traffic.
 func (l *Link) pingEvery() time.Duration {

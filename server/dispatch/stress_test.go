@@ -212,6 +212,7 @@ func TestASlowLinkIsNotStuck(t *testing.T) {
 	w := newWorld(t, dispatch.Defaults(), 1)
 	w.up(0)
 	w.send("a", 100, 1000)
+	w.sinks[0].transit = 1000
 	for range 600 { // a minute, far beyond the limits for silence and for progress
 		w.sinks[0].reached += 10
 		w.advance(100 * time.Millisecond)
@@ -222,6 +223,22 @@ func TestASlowLinkIsNotStuck(t *testing.T) {
 	w.advance(3 * time.Second) // no byte arrives any more, and none comes back
 	if n := w.check(); n.Analyzers[0].Links != 0 {
 		t.Error("a stuck link is kept")
+	}
+}
+
+// TestArrivingPINGsAreNoExcuse: an analyzer that answers PINGs and acknowledges
+// nothing is given up, although bytes of ours keep arriving.
+func TestArrivingPINGsAreNoExcuse(t *testing.T) {
+	w := newWorld(t, dispatch.Defaults(), 1)
+	w.up(0)
+	w.send("a", 10, 100)
+	for range 150 {
+		w.sinks[0].reached += 15 // a PING
+		w.answer(0, protocol.AppendPong(nil, []byte{1}))
+		w.advance(100 * time.Millisecond)
+	}
+	if n := w.check(); n.Analyzers[0].Links != 0 {
+		t.Error("kept for 15 s without an ACK")
 	}
 }
 

@@ -73,13 +73,14 @@ func (c *conn) Write(p []byte) {
 // Full says that gnet still holds some of what was written.
 func (c *conn) Full() bool { return c.gc != nil && c.gc.OutboundBuffered() > 0 }
 
-// Reached asks the kernel how many bytes the peer's kernel has acknowledged.
-func (c *conn) Reached() (uint64, bool) {
+// Reached asks the kernel how many bytes the peer's kernel has acknowledged, and
+// how many not.
+func (c *conn) Reached() (uint64, int, bool) {
 	if c.gc == nil {
-		return 0, false
+		return 0, 0, false
 	}
 	state, known := sockq.OfFD(c.gc.Fd())
-	return state.Acked, known
+	return state.Acked, state.Unacked, known
 }
 
 // CloseWrite shuts the write side of the socket; gnet has no word for it.

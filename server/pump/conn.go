@@ -93,8 +93,8 @@ func (p *Pump) measure(l *dispatch.Link) {
 		return
 	}
 	if m, ok := c.to.(Meter); ok {
-		if bytes, known := m.Reached(); known {
-			l.Reached(bytes)
+		if bytes, inTransit, known := m.Reached(); known {
+			l.Reached(bytes, inTransit)
 		}
 	}
 }

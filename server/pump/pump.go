@@ -33,9 +33,9 @@ type Transport interface {
 }
 
 // Meter is a Transport that can tell how many bytes of what was written have
-// reached the peer's kernel in all; false: not now.
+// reached the peer's kernel in all, and how many have not; false: not now.
 type Meter interface {
-	Reached() (bytes uint64, known bool)
+	Reached() (bytes uint64, inTransit int, known bool)
 }
 
 // Host is the thread that a pump runs on, and its clock. Called by that thread,

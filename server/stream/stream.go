@@ -234,9 +234,9 @@ func (s *Conn) Full() bool {
 
 // Reached asks the kernel how many bytes the peer's kernel has acknowledged, as
 // far as the connection lets itself be asked.
-func (s *Conn) Reached() (uint64, bool) {
+func (s *Conn) Reached() (uint64, int, bool) {
 	state, known := sockq.Of(s.net)
-	return state.Acked, known
+	return state.Acked, state.Unacked, known
 }
 
 // CloseWrite closes the write side after what was written has left.
