@@ -100,7 +100,7 @@ func New(core *dispatch.Core, host Host) *Intake {
 // post gives a batch to the loop. Not 0: it was not taken.
 func (in *Intake) post(b *batch) protocol.NackCode {
 	in.mu.Lock()
-	if in.closed {
+	if in.closed || b.from.closed {
 		in.mu.Unlock()
 		return protocol.NackDraining
 	}

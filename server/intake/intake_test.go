@@ -259,3 +259,25 @@ func TestSourcesAreLetGoOfUnderLoad(t *testing.T) {
 		t.Errorf("a source that was closed is still there: %+v", n)
 	}
 }
+
+// A source that was closed takes nothing: its place in the core may be somebody
+// else's by then.
+func TestAClosedSourceTakesNothing(t *testing.T) {
+	w := newWorld(t, nil, 1)
+	s := w.pump.Intake().NewSource(netip.Addr{}, nil)
+	h := &hears{}
+	s.Submit(batch(2), 2, 0, h)
+	s.Close()
+	if a := s.Submit(batch(1), 1, 0, nil); a.Verdict != intake.Refused || a.Code != protocol.NackDraining {
+		t.Errorf("%+v", a)
+	}
+	w.pump.ReadMail()
+	w.pump.Tick()
+	w.ackAll()
+	if h.frames != 2 || w.core.Unsettled() != 0 {
+		t.Errorf("heard of %d frames, %d are unsettled", h.frames, w.core.Unsettled())
+	}
+	if queued := w.core.Shared().Queued(); queued != 0 {
+		t.Errorf("%d places are taken", queued)
+	}
+}

@@ -71,6 +71,7 @@ type Source struct {
 	keeper Keeper      // nil: nobody answers for its frames before they are delivered
 	greedy atomic.Bool // holds more than its fair share while places are short
 
+	closed  bool // guarded by in.mu
 	party   dispatch.PartyKey
 	source  *dispatch.Source // opened by the loop with the first batch
 	watched bool             // is in the list of those that are judged
@@ -150,13 +151,16 @@ func (s *Source) tryPost(bytes, count int, fill func(*batch)) protocol.NackCode 
 	return code
 }
 
-// Close says that nothing more is submitted. What was taken is still settled, and
-// heard of.
+// Close says that nothing more is submitted; who does so all the same is refused.
+// What was taken is still settled, and heard of.
 func (s *Source) Close() {
 	in := s.in
 	in.mu.Lock()
-	in.left = append(in.left, s)
-	in.mu.Unlock()
+	defer in.mu.Unlock()
+	if !s.closed {
+		s.closed = true
+		in.left = append(in.left, s)
+	}
 }
 
 // dispatch gives a batch to the core. For the loop.
