@@ -169,6 +169,8 @@ func (s *Server) submit(ctx *fasthttp.RequestCtx, f form, done func(Outcome)) (p
 // sender is who sends on a connection, made with its first packet.
 func (s *Server) sender(ctx *fasthttp.RequestCtx) Sender {
 	c := ctx.Conn().(*conn) // as the listener made it
+	c.senderMu.Lock()
+	defer c.senderMu.Unlock()
 	if c.sender == nil {
 		from := netip.Addr{}
 		if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {

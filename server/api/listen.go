@@ -186,7 +186,8 @@ type conn struct {
 
 	brought int // bytes read since the read deadline was asked for, or put off
 
-	sender Sender // nil before the first packet; of the serving goroutine, and then of Close
+	senderMu sync.Mutex // Shutdown closes connections that are being served
+	sender   Sender     // nil before the first packet
 }
 
 // SetReadDeadline notes the deadline for the next Read. fasthttp sets two for each
@@ -238,9 +239,11 @@ func (c *conn) Close() error {
 		discard(c.Conn)
 	}
 	err := c.Conn.Close()
+	c.senderMu.Lock()
 	if c.sender != nil {
 		c.sender.Close()
 	}
+	c.senderMu.Unlock()
 	c.home.mu.Lock()
 	c.home.remove(c)
 	c.home.mu.Unlock()
