@@ -7,8 +7,8 @@ import "sluice/protocol"
 // allows, the rest of what was read of it is kept, and it gets its next turn after
 // whatever else is ready, behind the others that wait for theirs.
 
-// keepBacklog keeps bytes for a later turn. They are bounded by the sender's
-// credit, if it heeds it, and charged.
+// keepBacklog keeps a copy of bytes for a later turn. They are bounded by the
+// sender's credit, if it heeds it, and charged.
 func (a *Agent) keepBacklog(data []byte) {
 	w := a.home
 	most := 2*w.cfg.SessionWindowBytes + w.cfg.MaxFrame
@@ -20,6 +20,14 @@ func (a *Agent) keepBacklog(data []byte) {
 		w.behind = append(w.behind, a)
 	}
 	a.backlog = append(a.backlog, data...)
+}
+
+// putBack keeps what a turn of the backlog has left of it, where it lies: to copy
+// all of it each turn would cost more than the frames do.
+func (a *Agent) putBack(rest []byte) {
+	a.source.Charge(int64(len(rest))) // it was charged until this turn
+	a.home.behind = append(a.home.behind, a)
+	a.backlog = rest
 }
 
 // dropBacklog forgets the backlog: nothing in it was admitted.
@@ -45,8 +53,10 @@ func (w *Agents) Resume() {
 		}
 		data := a.backlog
 		a.source.Discharge(int64(len(data)))
-		a.backlog = nil // what is left of it comes back, behind the others
-		a.work(data)
+		a.backlog = nil
+		if rest := a.work(data); len(rest) > 0 {
+			a.putBack(rest)
+		}
 		return
 	}
 }

@@ -18,17 +18,20 @@ func (a *Agent) Receive(data []byte) {
 		a.keepBacklog(data) // in order
 		return
 	}
-	a.work(data)
+	if rest := a.work(data); len(rest) > 0 {
+		a.keepBacklog(rest)
+	}
 }
 
-// work takes bytes of the stream, in order.
-func (a *Agent) work(data []byte) {
+// work takes bytes of the stream, in order, and returns those that are for a later
+// turn.
+func (a *Agent) work(data []byte) (rest []byte) {
 	w := a.home
 	w.core.BeginSource()
 	if a.discard > 0 || len(a.partial) > 0 {
 		a.brought += len(data)
 		if data = a.resume(data); a.closing {
-			return
+			return nil
 		}
 		if a.discard == 0 && len(a.partial) == 0 {
 			a.partialAt = 0
@@ -46,7 +49,7 @@ func (a *Agent) work(data []byte) {
 		size := protocol.FrameLength(data)
 		if size-1 >= maxFrame { // 0 wraps
 			a.badLength()
-			return
+			return nil
 		}
 		end := protocol.HeaderSize + int(size)
 		if len(data) < end {
@@ -54,12 +57,10 @@ func (a *Agent) work(data []byte) {
 		}
 		if w.core.Interrupted(data[protocol.HeaderSize:end]) {
 			a.deaf = true
-			a.dropBacklog()
-			return
+			return nil
 		}
 		if w.core.Postponed(data[protocol.HeaderSize:end]) {
-			a.keepBacklog(data)
-			return
+			return data
 		}
 		if fault == nil {
 			a.frame(data[:end:end])
@@ -68,12 +69,12 @@ func (a *Agent) work(data []byte) {
 			w.core.Refuse(a.source, end, protocol.NackInvalid, fault.Error())
 		}
 		if a.closing {
-			return
+			return nil
 		}
 		data = data[end:]
 	}
 	if a.closing {
-		return
+		return nil
 	}
 	if len(data) > 0 {
 		a.keepPartial(data)
@@ -85,6 +86,7 @@ func (a *Agent) work(data []byte) {
 	if a.source.OutOfCredit() {
 		a.touch() // it may wait for credit that was too little to tell before
 	}
+	return nil
 }
 
 // frame takes one complete frame, header included. Borrowed.
