@@ -6,7 +6,7 @@
 // (server/pump) that drives all of it:
 //
 //	BeginTurn(now)
-//	Deal, Admit, Submit, Accept / Link.Receive / LinkOpened / LinkLost / Tick
+//	Deal, Admit, Submit, Accept / Link.Opened, Receive, Lost / Tick
 //	then, until nothing is left: TakeDirtyLinks → Link.NextControl, NextWrite;
 //	TakeDoomed → close; TakeEvents → pool and health
 //

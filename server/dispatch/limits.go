@@ -8,13 +8,13 @@ import "time"
 type Config struct {
 	MaxFrame int // bytes of body that a data frame may have
 
-	SessionWindowFrames int // unsettled data frames that a session may have
+	SessionWindowFrames int // unsettled data frames that a sender may have
 	SessionWindowBytes  int // unsettled bytes, headers included
 
 	HeldFrames int // lower bound of the credit in frames that all senders share; see credit.go
 
-	LinkWindowFrames int // frames that one link's stage may hold, written or not
-	LinkWindowBytes  int // bytes that one link's stage may hold
+	LinkWindowFrames int // frames that a link may have in flight, written or not
+	LinkWindowBytes  int // bytes that a link may have in flight
 	HandOverMin      int // frames that a link may always have written and unacknowledged
 	HandOverFactor   int // written and unacknowledged: this many times what was acknowledged in HandOverSpan
 	HandOverSpan     time.Duration
@@ -32,7 +32,7 @@ type Config struct {
 	AckTimeout  time.Duration // bytes but no ACK progress for this long: given up
 	HealthCheck time.Duration // PING interval without traffic; at most ProbeEvery while the analyzer is out of the table
 	Handshake   time.Duration // longest wait for an analyzer's WELCOME
-	SpillAfter  time.Duration // age of the oldest unacknowledged frame that makes a link stale
+	SpillAfter  time.Duration // age of the oldest unacknowledged frame that makes a link late
 
 	PartialFrame time.Duration // a frame that is not complete must bring FloorRate over each such span
 	WriteStall   time.Duration // longest time for a sender to leave its answers unread
