@@ -17,8 +17,8 @@ const (
 	latePart  = 8
 	leastLate = 8
 	// evictAfter is how long a connection may keep us waiting when others want its
-	// place.
-	evictAfter = time.Second
+	// place: less than it takes to open as many anew as there are places.
+	evictAfter = 100 * time.Millisecond
 	// ingestPart is how many in a hundred connections may be in /ingest at a
 	// time, waiting ones included; the rest is for those who watch.
 	ingestPart = 75
