@@ -72,6 +72,7 @@ func newWorld(t tester, cfg dispatch.Config, weights ...float64) *world {
 
 func (w *world) Now() time.Duration          { return w.now }
 func (w *world) FlushSoon() bool             { return false }
+func (w *world) ResumeSoon() bool            { return false }
 func (w *world) SetPace(time.Duration)       {}
 func (w *world) WakeForMail() error          { return nil }
 func (w *world) After(time.Duration, func()) {}

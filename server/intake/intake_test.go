@@ -44,6 +44,7 @@ func (l *link) Close()      {}
 
 func (w *world) Now() time.Duration              { return w.now }
 func (w *world) FlushSoon() bool                 { return false }
+func (w *world) ResumeSoon() bool                { return false }
 func (w *world) SetPace(time.Duration)           {}
 func (w *world) LinkChanged(dispatch.LinkEvent)  {}
 func (w *world) WakeForMail() error              { w.woken++; return nil }

@@ -70,6 +70,7 @@ type Loop struct {
 
 	// Made once: a closure per turn would allocate.
 	flushTask, mailTask gnet.Runnable
+	resume              func()
 }
 
 // Config is what a loop needs. Immutable.
@@ -93,6 +94,7 @@ func Start(cfg Config) (*Loop, error) {
 		l.yield()
 		return nil
 	})
+	l.resume = func() { _ = l.execute(l.pump.Resume) } // a loop that has stopped resumes nothing
 	l.mailTask = gnet.RunnableFunc(func(context.Context) error {
 		l.pump.ReadMail()
 		return nil
@@ -159,6 +161,20 @@ func (h host) Now() time.Duration { return time.Since(h.epoch) }
 // connections; gnet has no hook at the end of a pass.
 func (h host) FlushSoon() bool {
 	return h.engine.Execute(context.Background(), h.flushTask) == nil
+}
+
+// resumeGap is how long the loop looks at what is ready between two turns that cost
+// much. Tasks that a task queues are run at once, up to 256 of them, before gnet
+// looks at a socket again; so that one is queued from outside, when this one is over.
+const resumeGap = 100 * time.Microsecond
+
+// ResumeSoon resumes after the loop has looked at its sockets.
+func (h host) ResumeSoon() bool {
+	if h.stopped.Load() {
+		return false
+	}
+	time.AfterFunc(resumeGap, h.resume)
+	return true
 }
 
 // SetPace sets the time between ticks.

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 
 	"sluice/internal/await"
 	"sluice/protocol"
+	"sluice/server/dispatch"
 	"sluice/server/pump"
 )
 
@@ -195,5 +197,37 @@ func TestWhoGoesOnAfterTheLastWordsIsCutOff(t *testing.T) {
 	// What the kernels hold on both sides comes on top.
 	if written > pump.LingerBytes+64<<20 {
 		t.Errorf("it could write %d bytes", written)
+	}
+}
+
+// While packets of one agent that inflate to much are worked off, the loop looks at
+// its sockets in between: others are served long before the last of them.
+func TestOthersAreServedBetweenTwoThatInflate(t *testing.T) {
+	const bombs = 100
+	w := newWorld(t, 1, nil)
+	w.addAnalyzer(0, true)
+	w.weigh(1)
+	body := protocol.AppendPacket(nil, &protocol.LogPacket{PacketID: "bomb", AgentID: "evil", Messages: []protocol.LogMessage{
+		{Level: protocol.LevelInfo, Source: "s", Message: "m", Metadata: map[string]any{"k": make([]any, 1<<20-400)}}}})
+	body = append(body, 0xc0) // a trailing byte: it is inflated, and refused
+	evil := w.addAgent()
+	bomb := protocol.AppendFrame(nil, protocol.NewCompressor(protocol.Zstd).Append(nil, body))
+	if _, err := evil.Write(bytes.Repeat(bomb, bombs)); err != nil {
+		t.Fatal(err)
+	}
+	received := func() (n dispatch.Counters) {
+		if err := w.loop.Do(t.Context(), func(p *pump.Pump) { p.Snapshot(&n) }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	await.True(t, "the first of them", func() bool { return received().Received > 0 })
+	good := w.addAgent()
+	for n := uint64(1); n <= 10; n++ {
+		good.send("x")
+		good.awaitAck(n)
+	}
+	if n := received().Received; n >= bombs {
+		t.Errorf("all %d that inflate were worked off before another agent had its ten answers", bombs)
 	}
 }

@@ -18,15 +18,19 @@ func (p *Pump) flushSoon(gather bool) {
 	p.deferred = true
 }
 
-// FlushNow is the flush that Host.FlushSoon was asked for. Agents whose last turn
-// cost too much get their next one here, one at a time.
+// FlushNow is the flush that Host.FlushSoon was asked for.
 func (p *Pump) FlushNow() {
 	p.deferred = false
 	p.beginTurn()
-	if p.resuming {
-		p.resuming = false
-		p.agents.Resume()
-	}
+	p.Flush()
+}
+
+// Resume is what Host.ResumeSoon was asked for: of the agents whose last turn cost
+// too much, the one that has waited longest gets its next.
+func (p *Pump) Resume() {
+	p.resuming = false
+	p.beginTurn()
+	p.agents.Resume()
 	p.Flush()
 }
 
@@ -44,7 +48,7 @@ func (p *Pump) Flush() {
 	}
 	p.flushing = false
 	if !p.resuming && p.agents.Behind() {
-		p.resuming = p.host.FlushSoon() // or the next tick does it
+		p.resuming = p.host.ResumeSoon() // or the next tick does it
 	}
 	p.happened = p.core.TakeEvents(p.happened[:0])
 	for _, e := range p.happened {

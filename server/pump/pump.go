@@ -46,6 +46,9 @@ type Host interface {
 	Now() time.Duration
 	// FlushSoon calls Pump.FlushNow after what is ready now. False: it cannot.
 	FlushSoon() bool
+	// ResumeSoon calls Pump.Resume, and looks before at what is ready: there may be
+	// any number of calls to come, each of a millisecond or more. False: it cannot.
+	ResumeSoon() bool
 	// SetPace calls Pump.Tick so often from now on.
 	SetPace(every time.Duration)
 	// LinkChanged hears what has become of a link.
@@ -71,7 +74,7 @@ type Pump struct {
 	lingering []*Conn // said their final frames
 	flushing  bool
 	deferred  bool // a flush is on its way
-	resuming  bool // and so is the next turn of an agent with a backlog
+	resuming  bool // the next turn of an agent with a backlog is on its way
 	calmTicks int  // ticks since the last traffic, as far as idleAfter+1
 	gather    gathering
 }

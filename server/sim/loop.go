@@ -69,6 +69,12 @@ func (l *loop) FlushSoon() bool {
 	return true
 }
 
+// ResumeSoon resumes a little later.
+func (l *loop) ResumeSoon() bool {
+	l.d.after(l.d.w.upTo(l.d.w.knobs.flushDelay), func() { l.turn(l.pump.Resume) })
+	return true
+}
+
 // SetPace ticks every so often from now on.
 func (l *loop) SetPace(every time.Duration) {
 	l.tickGen++
