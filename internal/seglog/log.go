@@ -27,6 +27,7 @@ type Config struct {
 	Prepare func() error
 
 	SegmentBytes int64 // where a segment ends. 0: 8 MiB
+	Largest      int   // bytes of the largest block; a segment is large enough that it is promised at once
 	MaxBytes     int64 // allocated in all. 0: no limit but the disk's
 	// Ahead: segments are allocated before anything is reserved. Without it
 	// only [Log.Overdraw] reserves, and space is allocated when it is needed.
@@ -114,6 +115,9 @@ func Open(cfg Config, permanent func(error) bool) (*Log, error) {
 	}
 	// A small log has small segments, so that some of it is free at any time.
 	cfg.SegmentBytes = max(minSegmentBytes, min(cfg.SegmentBytes, cfg.MaxBytes/8))
+	if cfg.Largest > 0 {
+		cfg.SegmentBytes = max(cfg.SegmentBytes, minSegmentBytes+2*charge(cfg.Largest))
+	}
 	l := &Log{
 		cfg: cfg, fs: cfg.FS, log: cfg.Log, limit: cfg.MaxBytes, aside: map[string]int64{},
 		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),

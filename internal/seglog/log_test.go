@@ -334,3 +334,13 @@ func TestLock(t *testing.T) {
 	}
 	lock.Close()
 }
+
+// The largest block is promised at once, however large it is beside a segment.
+func TestTheLargestBlockIsPromisedAtOnce(t *testing.T) {
+	for _, largest := range []int{1000, 1 << 20, 16 << 20} {
+		l := openLog(t, t.TempDir(), nil, func(c *Config) { c.Largest, c.MaxBytes = largest, 5*int64(largest)+1<<20 })
+		if !l.TryReserve(largest) {
+			t.Errorf("%d bytes: there is no space", largest)
+		}
+	}
+}

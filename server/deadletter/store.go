@@ -93,12 +93,12 @@ func open(cfg Config, files seglog.FS, r rhythm, disk seglog.Rhythm) (*Store, er
 	s := &Store{cfg: cfg, fs: files, rhythm: r, log: cfg.Log, stopping: make(chan struct{})}
 	permanent := func(err error) bool { var locked *LockedError; return errors.As(err, &locked) }
 	lc := seglog.Config{Dir: cfg.Dir, Prefix: PrefixLetters, FS: files, Rhythm: disk, Log: cfg.Log, Prepare: s.prepare,
-		SegmentBytes: lettersSegment, MaxBytes: cfg.MaxBytes, Ahead: true}
+		SegmentBytes: lettersSegment, Largest: protocol.HeaderSize + cfg.MaxFrame, MaxBytes: cfg.MaxBytes, Ahead: true}
 	var err error
 	if s.letters, err = seglog.Open(lc, permanent); err != nil {
 		return nil, err
 	}
-	lc.Prefix, lc.SegmentBytes, lc.Ahead = PrefixRefused, refusedSegment, false
+	lc.Prefix, lc.SegmentBytes, lc.Largest, lc.Ahead = PrefixRefused, refusedSegment, 0, false
 	if s.refused, err = seglog.Open(lc, permanent); err != nil {
 		return nil, errors.Join(err, s.letters.Close(context.Background()))
 	}
