@@ -1,9 +1,11 @@
 package api
 
 import (
+	"io"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/internal/await"
 )
@@ -14,12 +16,16 @@ func TestWhoSaysNothingKeepsNobodyOut(t *testing.T) {
 	const limit = 16
 	f := newFake()
 	s := start(t, f, func(c *Config) { c.Concurrency = limit })
+	var oldest net.Conn
 	for i := range 2 * limit {
 		c, err := net.Dial("tcp", s.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
+		if oldest == nil {
+			oldest = c
+		}
 		if i%2 == 0 {
 			if _, err := c.Write([]byte("POST /ingest HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 20000\r\n\r\n{")); err != nil {
 				t.Fatal(err)
@@ -41,6 +47,12 @@ func TestWhoSaysNothingKeepsNobodyOut(t *testing.T) {
 		if a := post(t, s, packet); a.status != 202 {
 			t.Errorf("/ingest: %+v", a)
 		}
+	}
+	if err := oldest.SetReadDeadline(time.Now().Add(await.Patience)); err != nil {
+		t.Fatal(err)
+	}
+	if told, err := io.ReadAll(oldest); err != nil || string(told) != turnedAwayText {
+		t.Errorf("one that had to leave is told %q, %v", told, err)
 	}
 	if n := s.ln.count.Load(); n > limit+int64(lateConnections(limit)) {
 		t.Errorf("%d connections are counted", n)

@@ -88,22 +88,48 @@ func (l *listener) admit(raw net.Conn) *conn {
 	return c
 }
 
-// evict closes the connection that has kept us waiting longest; false: none has
+// evict gives up the connection that has kept us waiting longest; false: none has
 // for long. mu is held.
 func (l *listener) evict() bool {
 	var longest *conn
 	since := time.Now().Add(-evictAfter).UnixNano()
 	for c := range l.open {
-		if at := c.waitsSince.Load(); at != 0 && at < since {
+		if at := c.waitsSince.Load(); at > 0 && at < since {
 			longest, since = c, at
 		}
 	}
 	if longest == nil {
 		return false
 	}
-	l.remove(longest)
-	_ = longest.Conn.Close() // its goroutine finds out, and calls Close
+	if longest.waitsSince.CompareAndSwap(since, evicted) { // else its request has just come
+		l.remove(longest)
+		l.turnedAway()
+		_ = longest.Conn.SetReadDeadline(time.Unix(1, 0)) // its goroutine says the rest
+	}
 	return true
+}
+
+// evicted stands in conn.waitsSince of a connection that was given up.
+const evicted = -1
+
+// leave tells the peer of a connection that was given up to come again later. What
+// it has sent meanwhile was not looked at.
+func (c *conn) leave() (int, error) {
+	lingers := false
+	select {
+	case c.home.spare <- struct{}{}:
+		lingers = true
+		defer func() { <-c.home.spare }()
+	default: // too many linger already
+	}
+	if c.Conn.SetDeadline(time.Now().Add(lingerTimeout)) == nil {
+		if _, err := io.WriteString(c.Conn, turnedAwayText); err == nil && lingers {
+			discard(c.Conn)
+		} else if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+			_ = half.CloseWrite() // one answer is enough
+		}
+	}
+	return 0, io.EOF
 }
 
 // remove counts a connection out, once. mu is held.
@@ -178,7 +204,7 @@ type conn struct {
 	linger atomic.Bool
 	gone   atomic.Bool
 
-	waitsSince atomic.Int64 // since when the peer keeps us waiting, in ns since 1970; 0: it does not
+	waitsSince atomic.Int64 // since when the peer keeps us waiting, in ns since 1970; 0: it does not; or evicted
 
 	// Deadlines as they were asked for, and as they are set. Of the serving
 	// goroutine alone; Close sets its own beneath them.
@@ -207,7 +233,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	now := time.Now()
 	c.waitsSince.Store(now.UnixNano())
 	n, err := c.Conn.Read(p)
-	c.waitsSince.Store(0)
+	if c.waitsSince.Swap(0) == evicted {
+		return c.leave()
+	}
 	// A limit on progress, not on the whole: a request that keeps arriving is slow,
 	// and not late.
 	if c.brought += n; c.brought >= int(floorRate*bodyTimeout/time.Second) && !c.readBy.IsZero() {
